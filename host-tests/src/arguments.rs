@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use embedded_rtmp::handshake::Style;
-use indicatif::ProgressDrawTarget;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -123,6 +123,13 @@ pub fn ask_flag() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGUSR1, Arc::clone(&flag))?;
     Ok(flag)
+}
+
+/// A line of text that changes in its place on the terminal. Print other lines with [`ProgressBar::suspend`]. Nothing is
+/// drawn if standard error is no terminal, or the tool is `quiet`.
+pub fn status_line(quiet: bool) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::with_draw_target(None, progress_target(quiet)).with_style(style)
 }
 
 /// Where progress is drawn: on standard error, if that is a terminal and the tool is not `quiet`.

@@ -1,6 +1,7 @@
 //! Code that the host tools and the tests share.
 
 pub mod arguments;
+pub mod browser;
 pub mod conformance;
 pub mod counts;
 pub mod firmware;

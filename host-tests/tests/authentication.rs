@@ -54,8 +54,8 @@ fn item_095_only_the_right_password_publishes_and_plays() {
     let said = serve.said();
     assert!(said.contains("a wrong user or password") && !said.contains("response="), "{said}");
     let summary = serve.stop();
-    let keys: Vec<_> = summary["recordings"].as_array().unwrap().iter().map(|one| &one["key"]).collect();
-    assert_eq!(keys, ["x", "z"]);
+    let names: Vec<_> = summary["recordings"].as_array().unwrap().iter().map(|one| &one["stream"]).collect();
+    assert_eq!(names, ["live/x", "live/z"]);
 }
 
 /// Connects to an application, and returns the description of the refusal, or `None` if the server accepts.

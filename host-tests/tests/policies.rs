@@ -69,7 +69,7 @@ impl Serve {
                 Event::Recorded(recording) => recorded.push(recording),
                 event => eprintln!("{event:?}"),
             };
-            listeners.serve(&options, &controls, &mut tell, &mut |_, _| {}).unwrap();
+            listeners.serve(&options, &controls, &mut tell, &mut |_| {}).unwrap();
             recorded
         });
         Self { port, directory, stop, thread }

@@ -126,7 +126,7 @@ fn item_164_a_query_is_neither_in_a_file_name_nor_in_a_log_nor_in_the_summary() 
     assert!(!serve.said().contains("SECRET"), "{}", serve.said());
     let summary = serve.stop();
     assert!(!summary.to_string().contains("SECRET"), "{summary}");
-    assert_eq!((&summary["recordings"][0]["app"], &summary["recordings"][0]["key"]), (&"live".into(), &"k".into()));
+    assert_eq!(summary["recordings"][0]["stream"], "live/k");
 }
 
 /// Sends `bytes`, and returns the bytes that arrive until the server closes the connection. It must do so within two

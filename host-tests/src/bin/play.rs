@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use embedded_rtmp::command::Start;
-use host_tests::arguments::{ClientArguments, failed, progress_target, stop_flag};
+use host_tests::arguments::{ClientArguments, failed, status_line, stop_flag};
 use host_tests::net::StreamUrl;
 use host_tests::play::{Options, Output, Report, play};
 use indicatif::ProgressBar;
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         Ok(opened) => opened,
         Err(error) => return failed("play", 2, &error),
     };
-    let bar = ProgressBar::with_draw_target(None, progress_target(arguments.client.quiet));
+    let bar = status_line(arguments.client.quiet);
     let mut report = Report::default();
     let mut pauses = 0;
     let played = play(&stream, &options, &mut output, &stop, &mut report, &mut |report| {
@@ -116,5 +116,4 @@ fn show(report: &Report, bar: &ProgressBar) {
         (_, None) => "waiting".into(),
         (_, Some((_, last))) => format!("{} KB, at {:.1} s", report.counts.bytes / 1000, seconds(last)),
     });
-    bar.tick();
 }

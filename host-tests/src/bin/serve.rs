@@ -1,10 +1,11 @@
 //! Accepts publishers over RTMP, relays their streams to players, and records them.
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
@@ -13,14 +14,22 @@ use embedded_rtmp::handshake::Versions;
 use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::ServerConfig;
 use embedded_rtmp::url::Url;
-use host_tests::arguments::{self, ask_flag, progress_target, stop_flag};
+use host_tests::arguments::{self, ask_flag, status_line, stop_flag};
+use host_tests::browser;
 use host_tests::net::{TlsServer, read_password};
-use host_tests::serve::{
-    AdminOptions, Controls, Event, Listeners, Network, Options, Played, Recorded, Relayed, User, WebOptions,
-};
+use host_tests::serve::{AdminOptions, Controls, Event, Listeners, Network, Options, User, WebOptions};
 use indicatif::ProgressBar;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// Shown after the options.
+const EXAMPLES: &str = "Examples:
+  serve --listen 127.0.0.1:1935 --open
+      Only for this machine: publish to rtmp://127.0.0.1/live/x, and see the stream in the browser
+  serve --listen 0.0.0.0:1935,0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
+      Accepts RTMP, RTMPT and, inside TLS, RTMPS and RTMPTS on both ports
+  serve --user cam --password-file password.txt --record recordings --json --quiet
+      Records what clients with the password publish, and prints what happens as JSON, one object on each line";
 
 /// Accepts publishers over RTMP, relays their streams to players, and records each to DIR/APP-KEY.flv, until Ctrl-C.
 ///
@@ -46,8 +55,7 @@ use serde_json::json;
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example: serve --listen 0.0.0.0:1935,0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem accepts RTMP, RTMPT \
-                  and, inside TLS, RTMPS and RTMPTS on both ports."
+    after_help = EXAMPLES
 )]
 struct Arguments {
     /// The addresses to listen on: HOST:PORT, separated by commas
@@ -152,10 +160,17 @@ struct Arguments {
     /// here. The first request decides about its connection. Without this option, such requests get 404
     #[arg(long, value_name = "HOST:PORT", value_parser = addresses)]
     http_handover: Option<Addresses>,
+    /// Open the page in the browser when the server listens. The variable BROWSER may name the browser. The page must be on
+    /// for one of the addresses: a loopback address, all addresses, or any address with --web
+    #[arg(long)]
+    open: bool,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
-    /// Print a summary as a JSON object on standard output at the end
+    /// Print each event as a JSON object on a line of standard output. Its field `event` is listening, published,
+    /// unpublished, recorded, playing, played, refused, error, administered, asked_to_reconnect or, at the end, stopped.
+    /// `time` is in ms since 1970. The streams have their public names, as in /status.json; tokens and passwords never
+    /// appear. The server waits for the reader of a pipe that is full
     #[arg(long)]
     json: bool,
 }
@@ -224,7 +239,14 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         listeners.listen_for_admin(&admin.address).with_context(|| format!("administration: {}", admin.address))
     });
     let admin_address = admin_address.transpose()?;
-    let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
+    let pages = addresses.iter().filter_map(|address| web_address(*address, arguments.web));
+    let pages: Vec<_> = pages.map(|address| format!("http://{address}/")).collect();
+    if arguments.open {
+        ensure!(
+            !pages.is_empty(),
+            "--open: the page is on for none of the addresses: add --web, or listen on a loopback address"
+        );
+    }
     let mut config = ServerConfig::new();
     (config.chunk_size, config.idle_timeout) = (arguments.chunk_size, Some(Duration::from_secs(arguments.idle)));
     config.handshake = Versions::Rtmpe;
@@ -264,38 +286,38 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         },
         drain: Duration::from_secs(arguments.drain.unwrap_or(if arguments.reconnect_to.is_some() { 10 } else { 0 })),
     };
-    let mut teller = Teller {
-        quiet: arguments.quiet,
-        bar: bar.clone(),
-        recorded: VecDeque::new(),
-        played: VecDeque::new(),
-        relayed: VecDeque::new(),
-    };
+    let teller =
+        Teller { quiet: arguments.quiet, has_json: Cell::new(arguments.json), line: status_line(arguments.quiet) };
+    teller.print(json!({
+        "event": "listening",
+        "addresses": addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "failed": failed.iter()
+            .map(|(address, error)| json!({"address": address, "error": error.to_string()})).collect::<Vec<_>>(),
+        "web": pages,
+        "admin": admin_address.map(|address| format!("http://{address}/admin/")),
+    }));
     for address in &addresses {
         teller.say(&format!("listening on {address}"), false);
     }
-    for address in addresses.iter().filter_map(|address| web_address(*address, arguments.web)) {
-        teller.say(&format!("the page is at http://{address}/"), false);
+    for page in &pages {
+        teller.say(&format!("the page is at {page}"), false);
     }
     if let Some(address) = admin_address {
         teller.say(&format!("administration at http://{address}/admin/ and rtmp://{address}/admin"), false);
     }
-    let served = listeners.serve(&options, &controls, &mut |event| teller.tell(event), &mut |published, bytes| {
-        bar.set_message(format!("{published} published, {} KB received", bytes / 1000));
-        bar.tick();
+    let mut opening = pages.first().filter(|_| arguments.open).and_then(|page| {
+        let opened = browser::open(page, std::env::var("BROWSER").ok().as_deref());
+        opened.map_err(|error| teller.tell(&Event::Failed(error.to_string()))).ok()
     });
-    bar.finish_and_clear();
-    if arguments.json {
-        let failed = failed.iter().map(|(address, error)| json!({"address": address, "error": error.to_string()}));
-        let summary = json!({
-            "listening": addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "failed": failed.collect::<Vec<_>>(),
-            "recordings": teller.recorded.iter().map(Recorded::to_json).collect::<Vec<_>>(),
-            "streams": teller.relayed.iter().map(Relayed::to_json).collect::<Vec<_>>(),
-            "players": teller.played.iter().map(Played::to_json).collect::<Vec<_>>(),
-        });
-        println!("{summary}");
-    }
+    let served = listeners.serve(&options, &controls, &mut |event| teller.tell(&event), &mut |load| {
+        teller.show(load.to_string());
+        if let Some(result) = opening.as_mut().and_then(browser::Opening::try_finish) {
+            opening = None;
+            result.unwrap_or_else(|error| teller.tell(&Event::Failed(error.to_string())));
+        }
+    });
+    teller.line.finish_and_clear();
+    teller.print(json!({"event": "stopped", "error": served.as_ref().err().map(ToString::to_string)}));
     Ok(served.map_or_else(|error| arguments::failed("serve", 1, &error.into()), |()| ExitCode::SUCCESS))
 }
 
@@ -325,71 +347,57 @@ fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// The most recordings, streams and players that the summary lists. If there are more, it lists the last ones.
-const MAX_LISTED: usize = 10_000;
-
-/// Adds an item to a list of limited length.
-fn list<T>(list: &mut VecDeque<T>, item: T) {
-    if list.len() == MAX_LISTED {
-        list.pop_front();
-    }
-    list.push_back(item);
-}
-
-/// Prints events on standard error.
+/// Prints events: text on standard error, JSON on standard output, and what the server does on the status line.
 struct Teller {
     quiet: bool,
-    bar: ProgressBar,
-    recorded: VecDeque<Recorded>,
-    played: VecDeque<Played>,
-    relayed: VecDeque<Relayed>,
+    /// Whether JSON is printed. It is not any longer after standard output was closed.
+    has_json: Cell<bool>,
+    line: ProgressBar,
 }
 
 impl Teller {
-    fn tell(&mut self, event: Event) {
-        match event {
-            Event::Published(peer, stream, file) => {
-                let file = file.map_or_else(|| "players alone".into(), |file| file.display().to_string());
-                self.say(&format!("{peer}: {stream} goes to {file}"), false);
-            }
-            Event::Relayed(relayed) => {
-                let Relayed { peer, stream, too_long, longest, cut, too_many, not_cached } = &relayed;
-                let text = format!(
-                    "{peer}: {stream}: {too_long} messages were longer than the ring, the longest {longest} bytes; the \
-                     publisher left {cut} incomplete; {too_many} were discarded because too many were incomplete; \
-                     {not_cached} headers were too long to be cached for later players"
-                );
-                if [too_long, cut, too_many, not_cached].into_iter().any(|count| *count > 0) {
-                    self.say(&text, false);
-                }
-                list(&mut self.relayed, relayed);
-            }
-            Event::Playing(peer, stream) => self.say(&format!("{peer}: plays {stream}"), false),
-            Event::Played(played) => {
-                let Played { peer, stream, sent, skipped, end } = &played;
-                self.say(&format!("{peer}: played {stream}: {sent} messages, {skipped} left out; {end}"), false);
-                list(&mut self.played, played);
-            }
-            Event::Recorded(recorded) => {
-                let Recorded { file, counts, end, .. } = &recorded;
-                let text = format!("{}: {counts}; {end}", file.display());
-                self.say(&text, false);
-                list(&mut self.recorded, recorded);
-            }
-            Event::Asked(asked, all) => {
-                let text = format!("asked {asked} of {all} clients to connect again");
-                self.say(&text, false);
-            }
-            Event::Administered(peer, text) => self.say(&format!("{peer}: an administrator {text}"), false),
-            Event::Trouble(peer, text) => self.say(&format!("{peer}: {text}"), true),
-            Event::AcceptFailed(text) => self.say(&format!("cannot accept connections for now: {text}"), true),
-            _ => {}
+    fn tell(&self, event: &Event) {
+        if let Some(text) = event.text() {
+            self.say(&text, event.is_error());
+        }
+        self.print(event.to_json());
+    }
+
+    fn say(&self, text: &str, is_error: bool) {
+        if !self.quiet || is_error {
+            self.line.suspend(|| eprintln!("serve: {text}"));
         }
     }
 
-    fn say(&self, text: &str, is_trouble: bool) {
-        if !self.quiet || is_trouble {
-            self.bar.suspend(|| eprintln!("serve: {text}"));
+    /// Prints an event as JSON.
+    fn print(&self, mut event: Value) {
+        if !self.has_json.get() {
+            return;
         }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        event["time"] = u64::try_from(now.as_millis()).ok().into();
+        if let Err(error) = self.line.suspend(|| writeln!(io::stdout(), "{event}")) {
+            self.has_json.set(false);
+            self.say(&format!("no more events are printed: standard output: {error}"), true);
+        }
+    }
+
+    /// Changes the status line.
+    fn show(&self, text: String) {
+        if self.line.message() != text {
+            self.line.set_message(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_in_the_help_are_valid() {
+        let examples = EXAMPLES.lines().filter(|line| line.starts_with("  serve "));
+        let parsed: Vec<_> = examples.map(|line| Arguments::try_parse_from(line.split_whitespace()).unwrap()).collect();
+        assert_eq!(parsed.iter().map(|example| example.open).collect::<Vec<_>>(), [true, false, false]);
     }
 }

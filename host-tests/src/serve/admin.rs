@@ -123,8 +123,6 @@ pub(super) trait Server {
 
     fn tell(&mut self, event: Event);
 
-    fn tell_trouble(&mut self, peer: SocketAddr, text: String);
-
     /// Begins a key agreement.
     ///
     /// # Errors
@@ -250,13 +248,13 @@ impl<'a> Admin<'a> {
             Some((client.since, place))
         });
         let Some(place) = free.or_else(|| strangers.min().map(|(_, place)| place)) else {
-            return server.tell_trouble(peer, "turned away: too many administrators".to_owned());
+            return server.tell(Event::Refused(peer, "turned away: too many administrators".to_owned()));
         };
         self.end(place, Ok(Some(CLOSED)), server);
         let _ = stream.set_nodelay(true);
         let token = Token(TOKEN + 1 + place);
         if let Err(error) = server.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE) {
-            return server.tell_trouble(peer, error.to_string());
+            return server.tell(Event::Trouble(peer, error.to_string()));
         }
         self.clients[place] = Some(Client {
             peer,
@@ -277,7 +275,7 @@ impl<'a> Admin<'a> {
             server.return_buffers(session.into_buffers());
         }
         if let Err(error) = outcome {
-            server.tell_trouble(client.peer, format!("administration: {error:#}"));
+            server.tell(Event::Trouble(client.peer, format!("administration: {error:#}")));
         }
     }
 }
@@ -316,7 +314,7 @@ impl Client {
             let has_credentials = credentials.is_some();
             let checked = access.check(now, octets(peer.ip()), credentials);
             if has_credentials && let Err(failure) = checked {
-                server.tell_trouble(*peer, format!("administration: {failure}"));
+                server.tell(Event::Refused(*peer, format!("administration: {failure}")));
             }
             *has_logged_in |= checked.is_ok();
             checked

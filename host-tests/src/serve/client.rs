@@ -14,7 +14,8 @@ use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
 use super::admin::Roles;
-use super::record::{Recording, app_and_key};
+use super::event::shown;
+use super::record::Recording;
 use super::shared::{Outcome, Shared};
 use super::{Event, Played, Recorded, Relayed};
 use crate::net::{Keys, entropy};
@@ -230,7 +231,7 @@ impl Client {
         while let Some(event) = self.session.next_event(shared.now, input)? {
             match event {
                 ServerEvent::Media(fragment) => {
-                    shared.received += fragment.data.len() as u64;
+                    shared.rate.add(shared.now, fragment.data.len());
                     let live = self.live.iter_mut().find(|live| live.publication.id == fragment.header.stream);
                     let Some(live) = live else { continue };
                     live.news += fragment.data.len();
@@ -296,7 +297,7 @@ impl Client {
             Ok(_) => {
                 let limit = shared.streams.max_published();
                 let text = format!("There is no memory for more than {limit} streams (--memory, --ring).");
-                shared.tell_trouble(self.peer, format!("turned away: {}: {text}", shown(name)));
+                shared.tell_refused(self.peer, format!("turned away: {}: {text}", shown(&public_name(name))));
                 return Ok(self.session.reject(id, code::PUBLISH_BAD_NAME, &text)?);
             }
             Err(error) => return self.reject(id, &key, error, shared),
@@ -306,8 +307,8 @@ impl Client {
         let recording = match recording.transpose() {
             Ok(recording) => recording,
             Err(error) => {
-                let text = format!("turned away: no recording of {}: {error}", shown(name));
-                shared.tell_trouble(self.peer, text);
+                let text = format!("turned away: no recording of {}: {error}", shown(&public_name(name)));
+                shared.tell_refused(self.peer, text);
                 return Ok(self.session.reject(id, code::PUBLISH_DENIED, "The stream cannot be recorded.")?);
             }
         };
@@ -333,7 +334,7 @@ impl Client {
             return Ok(self.session.accept_connect_with(&CAPABILITIES)?);
         };
         if let Some(trouble) = refusal.trouble {
-            shared.tell_trouble(self.peer, trouble.to_owned());
+            shared.tell_refused(self.peer, trouble.to_owned());
         }
         Ok(self.session.reject_connect(&refusal.description)?)
     }
@@ -346,7 +347,7 @@ impl Client {
         shared.streams.begin_counts(shared.now, stream);
         let Publication { id, key, recording } = &publication;
         let (id, path) = (*id, recording.as_ref().map(|recording| recording.path.clone()));
-        (shared.tell)(Event::Published(self.peer, shown(StreamName::new(&self.app, key)), path));
+        (shared.tell)(Event::Published(self.peer, public_name(StreamName::new(&self.app, key)), path));
         let before = shared.streams.ring(stream).counts();
         self.live.push(Live {
             publication,
@@ -362,12 +363,12 @@ impl Client {
 
     /// Tells the client why it cannot publish.
     fn reject(&mut self, id: StreamId, key: &[u8], error: RelayRejection, shared: &mut Shared<'_>) -> Result<()> {
-        let name = shown(StreamName::new(&self.app, key));
+        let name = shown(&public_name(StreamName::new(&self.app, key)));
         let text = match error {
             RelayRejection::Taken => format!("turned away: {name} is being published"),
             error => format!("turned away: {name}: {error}"),
         };
-        shared.tell_trouble(self.peer, text);
+        shared.tell_refused(self.peer, text);
         Ok(self.session.reject(id, code::PUBLISH_BAD_NAME, error.description())?)
     }
 
@@ -421,14 +422,16 @@ impl Client {
         let Live { publication: Publication { key, recording, .. }, stream, before, longest, .. } =
             self.live.swap_remove(place);
         let after = shared.streams.ring(stream).counts();
+        let name = public_name(StreamName::new(&self.app, &key));
         (shared.tell)(Event::Relayed(Relayed {
             peer: self.peer,
-            stream: shown(StreamName::new(&self.app, &key)),
+            stream: name.clone(),
             too_long: after.too_long.wrapping_sub(before.too_long),
             longest,
             cut: after.cut.wrapping_sub(before.cut),
             too_many: after.too_many.wrapping_sub(before.too_many),
             not_cached: after.not_kept.wrapping_sub(before.not_kept),
+            end: end.to_owned(),
         }));
         shared.published -= 1;
         let Some(Recording { path: file, recorder }) = recording else { return };
@@ -447,9 +450,8 @@ impl Client {
         if let Err(error) = recorder.finish() {
             return shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
         }
-        let parts = app_and_key(StreamName::new(&self.app, &key));
-        let [app, key] = parts.map(|text| String::from_utf8_lossy(&text).into_owned());
-        (shared.tell)(Event::Recorded(Recorded { app, key, file, counts, end: end.to_owned() }));
+        let (peer, end) = (self.peer, end.to_owned());
+        (shared.tell)(Event::Recorded(Recorded { peer, stream: name, file, counts, end }));
     }
 
     /// Lets the client play. A player that comes before the publisher waits for it.
@@ -459,7 +461,7 @@ impl Client {
             Ok(accepted) => accepted,
             Err(error) => return Ok(self.session.reject(id, code::PLAY_FAILED, error.description())?),
         };
-        let name = shown(name);
+        let name = public_name(name);
         self.session.accept_play(id, reset)?;
         self.tell_played(played, "another in its place", shared);
         (shared.tell)(Event::Playing(self.peer, name.clone()));
@@ -570,9 +572,8 @@ impl Client {
     }
 }
 
-/// The name of a stream as a log may show it: without control characters, and no longer than 200 characters.
-pub(super) fn shown(name: StreamName<'_>) -> String {
+/// The public name of a stream. It has no queries, which may contain a secret.
+pub(super) fn public_name(name: StreamName<'_>) -> String {
     let mut bytes = vec![0; name.len()];
-    let name = String::from_utf8_lossy(name.emit(&mut bytes).unwrap_or_default());
-    name.chars().filter(|char| !char.is_control()).take(200).collect()
+    String::from_utf8_lossy(name.emit(&mut bytes).unwrap_or_default()).into_owned()
 }

@@ -257,7 +257,7 @@ impl Connection {
                     Ok(Some(WebRoute::Web)) => Role::Web(Box::new(WebClient::new(shared.now, is_local(socket, *peer)))),
                     Ok(Some(_)) => Role::Handover(Box::new(Handover::new(id, *peer, shared))),
                     Err(error) => {
-                        shared.tell_trouble(*peer, format!("a request is refused: {error}"));
+                        shared.tell_refused(*peer, format!("a request is refused: {error}"));
                         Role::Handover(Box::new(Handover::refused(error, shared)))
                     }
                 };

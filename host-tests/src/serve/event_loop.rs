@@ -37,7 +37,7 @@ use super::gateway::{Gateway, MAX_TUNNELS};
 use super::handover;
 use super::shared::{CROWDED, Outcome, Shared, network};
 use super::streams::seconds;
-use super::{Controls, Event, Options, conclude};
+use super::{Controls, Event, Load, Options, conclude};
 use crate::net::{Clock, TlsServer, entropy};
 
 /// Why a client that an administrator has named is closed.
@@ -150,12 +150,11 @@ impl<'a> EventLoop<'a> {
         })
     }
 
-    /// Serves until it is to stop. `tick` is called ten times a second, with the number of streams that are published and the
-    /// bytes of payload that were received.
+    /// Serves until it is to stop. `tick` is called ten times a second.
     ///
     /// # Errors
     /// Waiting for events failed.
-    pub(super) fn run(&mut self, controls: &Controls, tick: &mut dyn FnMut(usize, u64)) -> io::Result<()> {
+    pub(super) fn run(&mut self, controls: &Controls, tick: &mut dyn FnMut(Load)) -> io::Result<()> {
         let (mut events, mut buffer) = (Events::with_capacity(1024), vec![0; BUFFER]);
         let mut next_tick = self.shared.now;
         let mut result = Ok(());
@@ -187,11 +186,25 @@ impl<'a> EventLoop<'a> {
                 next_tick = self.shared.now + TICK;
                 self.gateway.tick(&mut self.shared);
                 self.open_listeners();
-                tick(self.shared.published, self.shared.received);
+                tick(self.load());
             }
         }
         self.stop("this server stopped", &mut buffer);
         result
+    }
+
+    fn load(&mut self) -> Load {
+        Load {
+            streams: self.shared.published,
+            players: self.shared.streams.players(),
+            connections: self.connected(),
+            bit_rate: self.shared.rate.bits_per_second(self.shared.now),
+        }
+    }
+
+    /// The number of connections, except those of administrators.
+    fn connected(&self) -> u32 {
+        self.opened.wrapping_sub(self.closed)
     }
 
     /// Whether the server has stopped. A server that stops first asks its clients to connect again, and waits until they
@@ -279,7 +292,8 @@ impl<'a> EventLoop<'a> {
                     Err(_) if self.evict(None, MIN_IDLE) => {}
                     Err((_, error)) => {
                         if self.shared.now >= self.tell_at {
-                            (self.shared.tell)(Event::AcceptFailed(error.to_string()));
+                            let text = format!("cannot accept connections for now: {error}");
+                            (self.shared.tell)(Event::Failed(text));
                             self.tell_at = self.shared.now + TELL_PAUSE;
                         }
                         self.accept_at = Some(self.shared.now + ACCEPT_PAUSE);
@@ -301,17 +315,17 @@ impl<'a> EventLoop<'a> {
         {
             let text = "turned away: too many connections from this address";
             let text = format!("{text}: the limit is {max_per_address} (--max-per-address)");
-            return self.shared.tell_trouble(peer, text);
+            return self.shared.tell_refused(peer, text);
         }
         let is_full = self.addresses.values().sum::<usize>() >= limit;
         if is_full && !self.evict(None, Duration::ZERO) {
             let text = format!("turned away: too many connections: the limit is {limit} (--max-connections)");
-            return self.shared.tell_trouble(peer, text);
+            return self.shared.tell_refused(peer, text);
         }
         if !self.save_memory(SESSION_MEMORY) {
             let text =
                 format!("turned away: too little memory: the limit is {} bytes (--memory)", self.shared.options.memory);
-            return self.shared.tell_trouble(peer, text);
+            return self.shared.tell_refused(peer, text);
         }
         let count = self.connections.len();
         let place = self.connections.iter().position(Option::is_none).unwrap_or(count);
@@ -488,10 +502,6 @@ impl admin::Server for EventLoop<'_> {
         (self.shared.tell)(event);
     }
 
-    fn tell_trouble(&mut self, peer: SocketAddr, text: String) {
-        self.shared.tell_trouble(peer, text);
-    }
-
     fn try_agree(&mut self) -> Result<(), Instant> {
         self.shared.agreements.try_begin(self.shared.now)
     }
@@ -505,6 +515,7 @@ impl admin::Server for EventLoop<'_> {
     }
 
     fn snapshot(&mut self, clock: &dyn Fn(Instant) -> u64) -> Snapshot {
+        let connected = self.connected();
         let Self { connections, gateway, shared, .. } = self;
         let connections = || connections.iter().flatten().map(|(connection, _)| connection);
         let mut clients: Vec<_> = connections().filter_map(|connection| connection.roles(shared)).collect();
@@ -520,7 +531,7 @@ impl admin::Server for EventLoop<'_> {
             uptime: Some(seconds(shared.now, shared.started)),
             bytes_in: Some(bytes_in),
             bytes_out: Some(bytes_out),
-            connected: Some(self.opened.wrapping_sub(self.closed)),
+            connected: Some(connected),
             total_connects: Some(self.opened),
             total_disconnects: Some(self.closed),
             players: Some(shared.streams.players()),

@@ -160,7 +160,7 @@ impl Gateway {
                 TunnelEvent::Open => {
                     if let Err(text) = self.make_room(peer, shared) {
                         web.refuse();
-                        shared.tell_trouble(peer, format!("a tunnel is refused: {text}"));
+                        shared.tell_refused(peer, format!("a tunnel is refused: {text}"));
                     } else if let Some(tunnel) = web.open(now, &entropy()?, &mut self.tunnels) {
                         let client = Client::new(tunnel.index(), peer, shared)?;
                         let session = Session {
@@ -201,7 +201,7 @@ impl Gateway {
                 }
                 TunnelEvent::Closed(tunnel) => self.close(tunnel, Ok(Some(CLOSED)), shared),
                 TunnelEvent::Refused(TunnelRefusal::Page | TunnelRefusal::NotFound) => {}
-                TunnelEvent::Refused(refusal) => shared.tell_trouble(peer, format!("a request is refused: {refusal}")),
+                TunnelEvent::Refused(refusal) => shared.tell_refused(peer, format!("a request is refused: {refusal}")),
                 _ => {}
             }
         }

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod client;
 mod connection;
+mod event;
 mod event_loop;
 mod gateway;
 mod handover;
@@ -25,13 +26,12 @@ use embedded_rtmp::session::ServerConfig;
 use embedded_rtmp::web::WebConfig;
 use mio::net::TcpListener;
 use mio::{Interest, Poll, Token};
-use serde_json::{Value, json};
 
-use crate::counts::Counts;
 use crate::net::TlsServer;
 use access::Access;
 pub use access::User;
 pub use admin::AdminOptions;
+pub use event::{Event, Load, Played, Recorded, Relayed};
 use event_loop::EventLoop;
 pub use proxy::Network;
 use shared::{Outcome, Shared};
@@ -107,110 +107,6 @@ impl Options {
     }
 }
 
-/// An event that is reported while the server runs. It is for people: text from clients may have any content.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Event {
-    /// A publisher is accepted: its stream, and the file of the recording.
-    Published(SocketAddr, String, Option<PathBuf>),
-    /// A recording is complete.
-    Recorded(Recorded),
-    /// A publication has ended. The counts are of messages that players did not get.
-    Relayed(Relayed),
-    /// A player is accepted: its stream.
-    Playing(SocketAddr, String),
-    /// A player has left.
-    Played(Played),
-    /// An administrator has changed something.
-    Administered(SocketAddr, String),
-    /// This number of clients was asked to connect again, of this number.
-    Asked(usize, usize),
-    /// A client was rejected, or its connection broke.
-    Trouble(SocketAddr, String),
-    /// A waiting connection could not be accepted, most likely because too many files are open. The server tries again when
-    /// a connection is closed, or after a second. This event is reported at most once in 10 s.
-    AcceptFailed(String),
-}
-
-/// The counts of messages of a publication that players did not get.
-#[derive(Debug, Clone)]
-pub struct Relayed {
-    /// The publisher.
-    pub peer: SocketAddr,
-    /// Its stream.
-    pub stream: String,
-    /// Messages that are longer than the ring.
-    pub too_long: u32,
-    /// The length of the longest of these in bytes.
-    pub longest: u32,
-    /// Messages that the publisher left incomplete.
-    pub cut: u32,
-    /// Incomplete messages that were discarded because four others had begun since.
-    pub too_many: u32,
-    /// Metadata and sequence headers that were too long to be cached for later players.
-    pub not_cached: u32,
-}
-
-impl Relayed {
-    /// The summary as JSON.
-    pub fn to_json(&self) -> Value {
-        let Self { stream, too_long, longest, cut, too_many, not_cached, .. } = self;
-        json!({
-            "stream": stream, "too_long": too_long, "longest": longest, "cut": cut, "too_many": too_many,
-            "not_cached": not_cached,
-        })
-    }
-}
-
-/// A recording.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// The name of the stream before its last slash.
-    pub app: String,
-    /// The name of the stream after its last slash.
-    pub key: String,
-    /// The file.
-    pub file: PathBuf,
-    /// What was recorded.
-    pub counts: Counts,
-    /// Why it ended.
-    pub end: String,
-}
-
-impl Recorded {
-    /// The summary as JSON.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "app": self.app, "key": self.key, "file": self.file.to_string_lossy(), "recorded": self.counts.to_json(),
-            "first_timestamp": self.counts.timestamps.map(|(first, _)| first),
-            "last_timestamp": self.counts.timestamps.map(|(_, last)| last), "end": self.end,
-        })
-    }
-}
-
-/// The counters of a player that has left.
-#[derive(Debug, Clone)]
-pub struct Played {
-    /// The player.
-    pub peer: SocketAddr,
-    /// Its stream.
-    pub stream: String,
-    /// Messages that were sent.
-    pub sent: u32,
-    /// Messages that were skipped because the player was too slow.
-    pub skipped: u32,
-    /// Why it ended.
-    pub end: String,
-}
-
-impl Played {
-    /// The summary as JSON.
-    pub fn to_json(&self) -> Value {
-        let Self { stream, sent, skipped, end, .. } = self;
-        json!({"stream": stream, "sent": sent, "skipped": skipped, "end": end})
-    }
-}
-
 /// The listening sockets.
 #[derive(Debug)]
 pub struct Listeners {
@@ -258,7 +154,7 @@ impl Listeners {
     }
 
     /// Serves until [`Controls::stop`] is set, in the caller's thread, and then completes all recordings. `tell` is called
-    /// with each event. `tick` is called ten times a second with the number of published streams and the received bytes of payload.
+    /// with each event. `tick` is called ten times a second.
     ///
     /// # Errors
     /// Waiting for events failed, or the system has no random bytes.
@@ -267,7 +163,7 @@ impl Listeners {
         options: &Options,
         controls: &Controls,
         tell: &mut dyn FnMut(Event),
-        tick: &mut dyn FnMut(usize, u64),
+        tick: &mut dyn FnMut(Load),
     ) -> io::Result<()> {
         let access = options.user.as_ref().map(Access::new).transpose().map_err(io::Error::other)?;
         let names: Vec<_> = options.web.names.iter().map(String::as_str).chain(["localhost"]).collect();

@@ -50,7 +50,7 @@ fn sanitized(text: &[u8]) -> String {
 
 /// The application and the key of a stream: the parts of its name before and after the last slash. They have no query, which
 /// may contain a secret.
-pub(super) fn app_and_key(name: StreamName<'_>) -> [Vec<u8>; 2] {
+fn app_and_key(name: StreamName<'_>) -> [Vec<u8>; 2] {
     let mut bytes = vec![0; name.len()];
     let name = name.emit(&mut bytes).unwrap_or_default();
     let slash = name.iter().rposition(|byte| *byte == b'/');

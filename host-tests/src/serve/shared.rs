@@ -7,7 +7,7 @@ use embedded_rtmp::crypt::AgreementLimit;
 use embedded_rtmp::relay::{PeerId, Publisher, RelayEvent, StreamIndex};
 use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::web::WebConfig;
+use embedded_rtmp::web::{BitRate, WebConfig};
 use mio::Registry;
 
 use super::access::Access;
@@ -48,8 +48,8 @@ pub(super) struct Shared<'a> {
     pub(super) last_error: Option<String>,
     /// How many streams are published.
     pub(super) published: usize,
-    /// Bytes of payload that publishers sent.
-    pub(super) received: u64,
+    /// The payload that publishers send.
+    pub(super) rate: BitRate,
     /// Bytes of memory of connections: for themselves, for queues, and for incomplete messages.
     pub(super) held: usize,
     /// The number of clients so far.
@@ -93,14 +93,19 @@ impl<'a> Shared<'a> {
             started: now,
             last_error: None,
             published: 0,
-            received: 0,
+            rate: BitRate::new(now),
             held: 0,
             clients: 0,
             spare,
         }
     }
 
-    /// Reports that a client was rejected, or that its connection broke.
+    /// Reports that a client, or what it has asked for, is refused.
+    pub(super) fn tell_refused(&mut self, peer: SocketAddr, text: String) {
+        (self.tell)(Event::Refused(peer, text));
+    }
+
+    /// Reports that a connection broke, or that its client did something wrong.
     pub(super) fn tell_trouble(&mut self, peer: SocketAddr, text: String) {
         (self.tell)(Event::Trouble(peer, text));
     }

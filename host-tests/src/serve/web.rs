@@ -10,7 +10,7 @@ use embedded_rtmp::web::{
 };
 
 use super::admin::Roles;
-use super::client::shown;
+use super::client::public_name;
 use super::shared::{Outcome, Shared};
 use super::streams::seconds;
 use super::{Event, Played};
@@ -76,7 +76,7 @@ impl WebClient {
                 WebEvent::Request(request) => decide(&request, self.is_local, id, peer, shared),
                 WebEvent::Refused(WebRefusal::NotFound) => continue,
                 WebEvent::Refused(refusal) => {
-                    shared.tell_trouble(peer, format!("a request is refused: {refusal}"));
+                    shared.tell_refused(peer, format!("a request is refused: {refusal}"));
                     continue;
                 }
                 _ => continue,
@@ -147,7 +147,7 @@ fn decide(
     if let Some(access) = &mut shared.access
         && let Err((rejection, trouble)) = access.check_credentials(now, peer.ip(), request.credentials)
     {
-        trouble.into_iter().for_each(|trouble| shared.tell_trouble(peer, trouble.to_owned()));
+        trouble.into_iter().for_each(|trouble| shared.tell_refused(peer, trouble.to_owned()));
         return Err(rejection);
     }
     if !matches!(request.resource, WebResource::Stream(_)) {
@@ -166,7 +166,7 @@ fn decide(
     let peer_id = PeerId(u32::try_from(id).map_err(|_| WebRejection::Unavailable)?);
     let accepted = directory.play(name, peer_id, STREAM).map_err(|_| WebRejection::Unavailable)?;
     let Accepted { player, .. } = accepted;
-    let name = shown(name);
+    let name = public_name(name);
     (shared.tell)(Event::Playing(peer, name.clone()));
     Ok(Some((player, name)))
 }

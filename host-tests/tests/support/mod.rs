@@ -116,13 +116,37 @@ impl Serve {
         self.directory.path().join(name)
     }
 
-    /// Ends it as Ctrl-C does; answers its summary.
-    pub fn stop(self) -> Value {
+    /// The events that it has printed as JSON.
+    pub fn events(&self) -> Vec<Value> {
+        events(&self.running.output())
+    }
+
+    /// Ends it as Ctrl-C does. Returns all of its events.
+    pub fn finish(self) -> Vec<Value> {
         self.running.interrupt().unwrap();
         let finished = self.running.finish_within(LIMIT).unwrap();
         assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-        serde_json::from_slice(&finished.stdout).unwrap()
+        let events = events(&String::from_utf8(finished.stdout).unwrap());
+        assert_eq!(events.last().unwrap()["event"], "stopped");
+        events
     }
+
+    /// Ends it as Ctrl-C does. Returns its recordings, publications and players that have ended, and the addresses on which
+    /// it could not listen.
+    pub fn stop(self) -> Value {
+        let mut events = self.finish();
+        let failed = events[0]["failed"].take();
+        let all = |kind| events.iter().filter(|event| event["event"] == kind).cloned().collect::<Vec<_>>();
+        serde_json::json!({
+            "failed": failed, "recordings": all("recorded"), "streams": all("unpublished"), "players": all("played"),
+        })
+    }
+}
+
+/// The JSON objects on the lines of a text. The last line may be incomplete.
+pub fn events(text: &str) -> Vec<Value> {
+    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Whether someone listens on a port of 127.0.0.1: found by trying to bind it, for some programs take but one connection.
