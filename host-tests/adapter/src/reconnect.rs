@@ -7,16 +7,21 @@ use std::rc::Rc;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embassy_time::{Instant, Timer, with_timeout};
+use embassy_time::{Instant, Timer, with_deadline, with_timeout};
 use embedded_io_async::Write;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::{Assembled, Assembler, Fragment};
 use embedded_rtmp_embassy::embedded_rtmp::command::{Capabilities, Extensions, ReconnectRequest};
-use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Order, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp_embassy::embedded_rtmp::time::Instant as Time;
-use embedded_rtmp_embassy::embedded_rtmp::url::RedirectError;
-use embedded_rtmp_embassy::{ClientOptions, Config, Error, KeepAlive, Live, Phase, SendOutcome, Tracks};
+use embedded_rtmp_embassy::embedded_rtmp::url::{RedirectError, Url};
+use embedded_rtmp_embassy::{
+    ClientOptions, Config, End, Error, KeepAlive, Live, Phase, PlayHandler, Player, SendOutcome, Tracks,
+};
 
 use super::live::{Bench, config_to, millis, until};
+use super::pair::{LIMITS, TestMemory};
 use crate::wire::Wire;
 
 /// The server announces requests to reconnect, and so does the client.
@@ -60,7 +65,7 @@ async fn serve(stack: Stack<'static>, port: u16, notes: Rc<RefCell<Notes>>) {
 async fn converse(socket: &mut TcpSocket<'_>, notes: &RefCell<Notes>) {
     let [scratch, control] = [vec![0; 1536].leak(), vec![0; 1024].leak()];
     let mut session = Server::<8>::new(SessionBuffers { scratch, control }, ServerConfig::new(), &[3; 32]).unwrap();
-    let (mut pending, mut piece, mut heard) = (Vec::new(), [0; 4096], 0);
+    let (mut pending, mut piece, mut heard, mut played) = (Vec::new(), [0; 4096], 0, None);
     loop {
         let now = Time::from_micros(Instant::now().as_micros());
         let mut input = &pending[..];
@@ -76,6 +81,11 @@ async fn converse(socket: &mut TcpSocket<'_>, notes: &RefCell<Notes>) {
                     note(format!("publish {}", request.key));
                     session.accept(stream).unwrap();
                 }
+                ServerEvent::Play { stream, request } => {
+                    note(format!("play {}", request.name));
+                    session.accept_play(stream, true).unwrap();
+                    played = Some((stream, sound_number()));
+                }
                 ServerEvent::Unpublished(_) => note("end".into()),
                 ServerEvent::Media(fragment) if fragment.header.kind == MessageKind::AUDIO && fragment.is_first() => {
                     // After the sound format and the type of the packet.
@@ -83,21 +93,34 @@ async fn converse(socket: &mut TcpSocket<'_>, notes: &RefCell<Notes>) {
                         notes.borrow_mut().audio.push(u32::from_be_bytes(number.try_into().unwrap()));
                         heard += 1;
                     }
-                    if heard == 5
-                        && let Some(url) = notes.borrow_mut().asks.pop_front()
-                    {
-                        let tc_url = Some(url.into()).filter(|_| !url.is_empty());
-                        session.request_reconnect(&ReconnectRequest { tc_url, description: "".into() }).unwrap();
-                    }
                 }
                 _ => {}
             }
+        }
+        let mut media = Vec::new();
+        if let Some((stream, number)) = &mut played {
+            while *number < sound_number() {
+                let payload = [&[0xAF, 1], &number.to_be_bytes()[..]].concat();
+                let csid = session.begin_media(MessageKind::AUDIO, *stream, Timestamp(*number * 20), 6).unwrap();
+                let mut out = [0; 4096];
+                let progress = session.poll_media(csid, &payload, &mut out);
+                assert!(progress.done);
+                media.extend_from_slice(&out[..progress.written]);
+                (*number, heard) = (*number + 1, heard + 1);
+            }
+        }
+        if heard >= 5
+            && let Some(url) = notes.borrow_mut().asks.pop_front()
+        {
+            let tc_url = Some(url.into()).filter(|_| !url.is_empty());
+            session.request_reconnect(&ReconnectRequest { tc_url, description: "".into() }).unwrap();
+            heard = i32::MIN;
         }
         let taken = before - input.len();
         pending.drain(..taken);
         let mut out = [0; 4096];
         let written = session.poll_transmit(now, &mut out);
-        if socket.write_all(&out[..written]).await.is_err() {
+        if socket.write_all(&media).await.is_err() || socket.write_all(&out[..written]).await.is_err() {
             return;
         }
         if taken > 0 || written > 0 {
@@ -109,6 +132,11 @@ async fn converse(socket: &mut TcpSocket<'_>, notes: &RefCell<Notes>) {
             Either::Second(()) => {}
         }
     }
+}
+
+/// The number of the sound that is heard now, on every server: one each 20 ms.
+fn sound_number() -> u32 {
+    (Instant::now().as_millis() / 20) as u32
 }
 
 fn config() -> Config {
@@ -217,4 +245,107 @@ fn item_107_a_server_that_always_asks_does_not_keep_a_stream_from_pausing() {
         let connections = notes.borrow().events().iter().filter(|event| event.starts_with("publish")).count();
         assert_eq!(connections, 4);
     });
+}
+
+/// Notes the numbers of the sounds that are played.
+struct Listener {
+    assembler: Assembler,
+    payload: [u8; 6],
+    numbers: Vec<u32>,
+}
+
+impl PlayHandler for Listener {
+    fn media(&mut self, fragment: &Fragment<'_>) {
+        let Self { assembler, payload, numbers } = self;
+        if let Assembled::Whole(_) = assembler.push(fragment, usize::MAX, payload) {
+            numbers.push(u32::from_be_bytes(payload[2..].try_into().unwrap()));
+        }
+    }
+}
+
+/// Plays for 3 s, with servers on ports 1935 and 80, and connects again whenever the server asks for it. Returns what the
+/// servers noted, the numbers of the sounds, and the results of [`Player::reconnect`].
+fn listen(url: &str, asks: &[&'static str]) -> (Vec<(String, Instant)>, Vec<u32>, Vec<Result<(), Error>>) {
+    let notes = Rc::new(RefCell::new(Notes { asks: asks.iter().copied().collect(), ..Notes::default() }));
+    let mut bench = Bench::new(Wire::new());
+    for port in [1935, 80] {
+        // A server of a script serves one client at a time. The next one may connect before the last one has left.
+        for _ in 0..2 {
+            bench.spawn(serve(bench.second, port, Rc::clone(&notes)));
+        }
+    }
+    let (stack, url, mut results) = (bench.first, url.to_owned(), Vec::new());
+    let mut listener = Listener { assembler: Assembler::new(), payload: [0; 6], numbers: Vec::new() };
+    let (sounds, results) = bench.run(async move {
+        let url = Url::parse(&url).unwrap();
+        let order = Order::for_url(&url);
+        let options = config().client;
+        let (mut memory, mut plan) = (TestMemory::new(), Plan::new(order.targets(), LIMITS).unwrap());
+        let mut player = Player::<8>::connect(stack, &url, &mut plan, options, &mut memory, || [9; 32]).await.unwrap();
+        let until = Instant::now() + millis(3_000);
+        while let Ok(end) = with_deadline(until, player.run(&mut listener)).await {
+            assert_eq!(end, Ok(End::Reconnect));
+            results.push(player.reconnect(stack, &url, &plan, options, || [9; 32]).await);
+        }
+        player.close().await;
+        (listener.numbers, results)
+    });
+    let events = notes.take().events;
+    (events, sounds, results)
+}
+
+/// The numbers that are missing at each gap. Checks that no sound comes twice.
+fn gaps(sounds: &[u32]) -> Vec<u32> {
+    assert!(sounds.is_sorted_by(|a, b| a < b), "{sounds:?}");
+    sounds.windows(2).map(|pair| pair[1] - pair[0] - 1).filter(|gap| *gap > 0).collect()
+}
+
+#[test]
+fn item_386_a_player_with_memory_for_one_connection_leaves_it_and_continues_where_the_server_says() {
+    let first = "rtmp://10.0.0.2:1935/live";
+    for (asked, then) in [
+        ("rtmp://10.0.0.2:80/other", "rtmp://10.0.0.2:80/other"),
+        ("", first),
+        ("/other", "rtmp://10.0.0.2:1935/other"),
+        ("//10.0.0.2:80/other", "rtmp://10.0.0.2:80/other"),
+    ] {
+        let (events, sounds, results) = listen("rtmp://10.0.0.2:1935/live/x", &[asked]);
+        let urls: Vec<_> = events.iter().map(|(event, _)| event.as_str()).collect();
+        assert_eq!((urls, results), (vec![first, "play x", then, "play x"], vec![Ok(())]), "{asked}");
+        let gaps = gaps(&sounds);
+        assert!(sounds.len() > 120 && gaps.iter().sum::<u32>() < 15, "{asked}: {gaps:?}");
+    }
+    // The second request is relative to the application of the second connection.
+    let (events, ..) = listen("rtmp://10.0.0.2:1935/live/x", &["//10.0.0.2:80/a", "/b"]);
+    let urls: Vec<_> = events.iter().filter(|(event, _)| event.starts_with("rtmp")).map(|(event, _)| event).collect();
+    assert_eq!(urls, [first, "rtmp://10.0.0.2:80/a", "rtmp://10.0.0.2:80/b"]);
+}
+
+#[test]
+fn item_386_a_target_without_a_port_goes_through_the_port_plan() {
+    let (events, _, results) = listen("rtmp://10.0.0.2/live/x", &["rtmp://10.0.0.2/other"]);
+    let urls: Vec<_> = events.iter().map(|(event, _)| event.as_str()).collect();
+    assert_eq!(urls, ["rtmp://10.0.0.2/live", "play x", "rtmp://10.0.0.2/other", "play x"]);
+    assert_eq!(results, [Ok(())]);
+}
+
+#[test]
+fn item_386_if_the_new_server_is_dead_the_player_continues_at_its_own_url() {
+    let (events, sounds, results) = listen("rtmp://10.0.0.2:1935/live/x", &["rtmp://10.0.0.2:81/other"]);
+    let first = "rtmp://10.0.0.2:1935/live";
+    let urls: Vec<_> = events.iter().map(|(event, _)| event.as_str()).collect();
+    assert_eq!((urls, results), (vec![first, "play x", first, "play x"], vec![Ok(())]));
+    assert!(gaps(&sounds).len() <= 1, "{sounds:?}");
+}
+
+#[test]
+fn item_386_a_player_stays_if_it_does_not_follow_a_request() {
+    // A URL that cannot be used is ignored.
+    let (events, sounds, results) = listen("rtmp://10.0.0.2:1935/live/x", &["http://10.0.0.2:80/other"]);
+    assert_eq!((events.len(), gaps(&sounds), results), (2, vec![], vec![]));
+    // Only three requests in a row are followed. The connection continues.
+    let (events, sounds, results) = listen("rtmp://10.0.0.2:1935/live/x", &[""; 100]);
+    assert_eq!((events.len(), results.len()), (8, 4));
+    assert_eq!(results.last(), Some(&Err(Error::Redirect(RedirectError::TooMany))));
+    assert!(sounds.len() > 100 && gaps(&sounds).len() <= 3, "{sounds:?}");
 }

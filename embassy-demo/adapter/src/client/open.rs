@@ -23,7 +23,7 @@ use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Over, Stage};
 use crate::client::dial::Host;
 #[cfg(feature = "redirect")]
-use crate::client::redirect::{Redirect, target};
+use crate::client::redirect::{Address, Redirect, target};
 use crate::client::resolve::{Lookup, resolve};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
@@ -65,41 +65,59 @@ pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
 }
 
 /// Looks up the host of a URL and carries out the plan, until one of the connections is open. Returns its index. If the
-/// server sends the client elsewhere, the same happens there, with a plan of the same limits.
+/// server sends the client elsewhere, the same happens there, with a plan of the same limits. `application` is then the one
+/// that the server has named.
 ///
 /// # Errors
 /// No connection is open, or the URL cannot be used.
 pub(crate) async fn open_url<'a, const STREAMS: usize, const PLAYS: usize>(
     stack: Stack<'_>,
     connections: &mut [Connection<'a, STREAMS, PLAYS>],
-    (url, request): (&Url<'_>, Request<'a, STREAMS, PLAYS>),
+    request: (&Url<'_>, Request<'a, STREAMS, PLAYS>),
+    #[cfg(feature = "redirect")] application: &mut Option<Address>,
     plan: &mut Plan<'_>,
     options: &ClientOptions<'_>,
     entropy: &mut dyn FnMut() -> [u8; 32],
 ) -> Result<usize, Error> {
-    let result = open_at(stack, connections, (url, request), plan, options, entropy).await;
+    let result = open_at(stack, connections, request, plan, options, entropy).await;
     #[cfg(feature = "redirect")]
-    {
-        let (mut result, mut application) = (result, None);
-        let list = if url.port().is_some() { DEFAULT_ORDER } else { plan.targets() };
-        while result.is_err()
-            && let Some(sent) = connections.iter_mut().find(|it| it.redirect.is_new())
-        {
-            sent.redirect.resolve(url, application.as_ref()).map_err(Error::Redirect)?;
-            let redirect = core::mem::replace(&mut sent.redirect, Redirect::NONE);
-            for connection in &mut *connections {
-                connection.redirect.clone_from(&redirect);
-                application = connection.begin_redirect(url);
-                connection.failed = None;
-            }
-            let to = target(url, application.as_ref());
-            let order = Order::for_url_or(&to, list);
-            let mut plan = plan.for_targets(order.targets())?;
-            result = open_at(stack, connections, (&to, request), &mut plan, options, entropy).await;
-        }
-        result
+    if let Err(error) = result {
+        return follow(stack, connections, request, (application, error), plan, options, entropy).await;
     }
-    #[cfg(not(feature = "redirect"))]
+    result
+}
+
+/// Follows a server that has sent the client elsewhere, from `application` on. `error` is returned if there is no such server.
+///
+/// # Errors
+/// No connection is open, or the client does not follow.
+#[cfg(feature = "redirect")]
+pub(crate) async fn follow<'a, const STREAMS: usize, const PLAYS: usize>(
+    stack: Stack<'_>,
+    connections: &mut [Connection<'a, STREAMS, PLAYS>],
+    (url, request): (&Url<'_>, Request<'a, STREAMS, PLAYS>),
+    (application, error): (&mut Option<Address>, Error),
+    plan: &Plan<'_>,
+    options: &ClientOptions<'_>,
+    entropy: &mut dyn FnMut() -> [u8; 32],
+) -> Result<usize, Error> {
+    let mut result = Err(error);
+    let list = if url.port().is_some() { DEFAULT_ORDER } else { plan.targets() };
+    while result.is_err()
+        && let Some(sent) = connections.iter_mut().find(|it| it.redirect.is_new())
+    {
+        sent.redirect.resolve(url, application.as_ref()).map_err(Error::Redirect)?;
+        let redirect = core::mem::replace(&mut sent.redirect, Redirect::NONE);
+        for connection in &mut *connections {
+            connection.redirect.clone_from(&redirect);
+            *application = connection.begin_redirect(url);
+            connection.failed = None;
+        }
+        let to = target(url, application.as_ref());
+        let order = Order::for_url_or(&to, list);
+        let mut plan = plan.for_targets(order.targets())?;
+        result = open_at(stack, connections, (&to, request), &mut plan, options, entropy).await;
+    }
     result
 }
 

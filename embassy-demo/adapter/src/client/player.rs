@@ -16,10 +16,16 @@ use embedded_rtmp::url::Url;
 use crate::buffers::Memory;
 use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Over, Stage};
+#[cfg(feature = "redirect")]
+use crate::client::open::follow;
 use crate::client::open::{Request, check_scheme, open_url};
+#[cfg(feature = "redirect")]
+use crate::client::redirect::Address;
 use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
 use crate::fmt::impl_format;
+#[cfg(feature = "redirect")]
+use crate::text::Text;
 use crate::transport::{Net, Traffic, Transport};
 
 /// Receives what a [`Player`] plays.
@@ -66,6 +72,11 @@ pub enum End {
     /// The server has sent neither audio nor video for the time of [`Player::set_media_limit`]. Call [`Player::run`] again
     /// to wait for more.
     NoMedia,
+    /// The server asks the client to connect again (E-RTMP v2). It has not ended the stream: [`Player::reconnect`] follows
+    /// it, and [`Player::run`] goes on without. Each connection returns this once, and only if
+    /// [`ClientOptions::capabilities`] announce `Extensions::RECONNECT`.
+    #[cfg(feature = "redirect")]
+    Reconnect,
 }
 
 /// A connection on which a stream is played: [an example](crate#playing).
@@ -79,14 +90,32 @@ pub struct Player<'a, const STREAMS: usize = 8, T = Net<'a>> {
     media_limit: Duration,
     /// When [`Self::run`] began to wait for media: at its first poll, or after the last media.
     media_at: Option<Instant>,
+    #[cfg(feature = "redirect")]
+    way: Way,
 }
+
+/// The application to which the connection of a player goes, and what is known about the connection.
+#[cfg(feature = "redirect")]
+struct Way {
+    /// The application that a server has named. `None` if it is that of the caller's URL.
+    application: Option<Address>,
+    /// When the connection began.
+    since: Instant,
+    /// Whether [`End::Reconnect`] was returned.
+    is_told: bool,
+}
+
+/// After a connection that lasted for this long, requests to reconnect are counted from zero.
+#[cfg(feature = "redirect")]
+const LASTED: Duration = Duration::from_secs(8);
 
 impl_format!(['a, const STREAMS: usize, T: Transport] Player<'a, STREAMS, T>, this => "Player {{ {} }}", this.traffic());
 
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// Carries out the port plan, connects to the URL's application and asks to play its stream key. [`Self::run`] returns
     /// the server's answer to the request to play. Otherwise this works as [`Publisher::connect`](crate::Publisher::connect)
-    /// does.
+    /// does. It follows redirects with the feature `redirect`, as a publisher does, and requests to reconnect with
+    /// [`Self::reconnect`].
     ///
     /// # Panics
     /// If the stack has no socket left (`StackResources`).
@@ -110,14 +139,102 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         let mut connection = Connection::over_net(stack, memory.split(), &options.session)?;
-        open_url(stack, from_mut(&mut connection), (url, Self::PLAY), plan, options, &mut entropy).await?;
-        Ok(Self::new(connection))
+        #[cfg(feature = "redirect")]
+        let mut application = None;
+        open_url(
+            stack,
+            from_mut(&mut connection),
+            (url, Self::PLAY),
+            #[cfg(feature = "redirect")]
+            &mut application,
+            plan,
+            options,
+            &mut entropy,
+        )
+        .await?;
+        let player = Self::new(connection);
+        #[cfg(feature = "redirect")]
+        let player = Self { way: Way::new(application), ..player };
+        Ok(player)
+    }
+
+    /// Leaves the connection, and connects again with the same memory: to the application that the server has named in its
+    /// [request](End::Reconnect), or to the same one if it has named none. If that fails, or if the server has not asked, it
+    /// connects to `url`. Media is missing from the time when the connection is left until the server plays the stream on
+    /// the new one. [`Self::run`] returns the server's answer to the request to play.
+    ///
+    /// `url` and `options` should be those of [`Self::connect`]: they decide which servers are followed to, and which get
+    /// the user and the password. `plan` has the targets for `url` and the limits; it is not changed.
+    ///
+    /// At most three servers in a row are followed to, each of which has asked within 8 s. A program that connects again
+    /// after an error should pause before that.
+    ///
+    /// # Errors
+    /// [`Error::Redirect`]: the client does not follow the server. If the server has asked, the connection stays, and
+    /// [`Self::run`] continues. If a server has refused `connect`, and all other errors: no attempt succeeded, and there is
+    /// no connection.
+    #[cfg(feature = "redirect")]
+    pub async fn reconnect(
+        &mut self,
+        stack: Stack<'_>,
+        url: &Url<'_>,
+        plan: &Plan<'_>,
+        options: &ClientOptions<'_>,
+        mut entropy: impl FnMut() -> [u8; 32],
+    ) -> Result<(), Error> {
+        let Self { connection, media_at, way, .. } = self;
+        if clock() >= later(way.since, LASTED) {
+            connection.redirect.note_lasted();
+        }
+        let is_asked = connection.redirect.is_new();
+        // This changes only a copy.
+        if let Err(error) = connection.redirect.clone().resolve(url, way.application.as_ref()) {
+            connection.redirect.forget();
+            return Err(Error::Redirect(error));
+        }
+        connection.leave();
+        poll_fn(|cx| connection.poll_closed(cx)).await;
+        (connection.failed, *media_at, way.is_told) = (None, None, false);
+        let (connections, request) = (from_mut(connection), (url, Self::PLAY));
+        let mut result = Err(Error::Closed);
+        if is_asked {
+            let from = (&mut way.application, Error::Closed);
+            result = follow(stack, connections, request, from, plan, options, &mut entropy).await;
+            if let Err(Error::Redirect(_)) = result {
+                return result.map(drop);
+            }
+        }
+        if result.is_err() {
+            for connection in &mut *connections {
+                if is_asked {
+                    connection.redirect.go_back();
+                }
+                (connection.failed, way.application) = (None, connection.begin_redirect(url));
+            }
+            let (application, mut plan) = (&mut way.application, plan.for_targets(plan.targets())?);
+            result = open_url(stack, connections, request, application, &mut plan, options, &mut entropy).await;
+        }
+        way.since = clock();
+        result.map(drop)
+    }
+}
+
+#[cfg(feature = "redirect")]
+impl Way {
+    fn new(application: Option<Address>) -> Self {
+        Self { application, since: clock(), is_told: false }
     }
 }
 
 impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
-    const fn new(connection: Connection<'a, STREAMS, 1, T>) -> Self {
-        Self { connection, media_limit: Duration::MAX, media_at: None }
+    fn new(connection: Connection<'a, STREAMS, 1, T>) -> Self {
+        Self {
+            connection,
+            media_limit: Duration::MAX,
+            media_at: None,
+            #[cfg(feature = "redirect")]
+            way: Way::new(None),
+        }
     }
 
     /// Plays over a transport that is connected to the URL's server, such as `&`[`Pipe`](crate::transport::Pipe): makes the
@@ -162,7 +279,9 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     /// # Errors
     /// The server refused to play the stream, the server broke the protocol, or the connection is over.
     pub async fn run(&mut self, viewer: &mut dyn PlayHandler) -> Result<End, Error> {
-        let Self { connection, media_limit, media_at } = self;
+        let Self { connection, media_limit, media_at, .. } = self;
+        #[cfg(feature = "redirect")]
+        let is_told = &mut self.way.is_told;
         poll_fn(|cx| {
             loop {
                 // Before that, nothing arrives that the handler could hold back.
@@ -185,6 +304,10 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
                     }
                     _ => {}
                 });
+                #[cfg(feature = "redirect")]
+                if end.is_none() && connection.redirect.is_new() && !core::mem::replace(is_told, true) {
+                    end = Some(End::Reconnect);
+                }
                 if is_media {
                     *media_at = None;
                 }
@@ -202,6 +325,13 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
             }
         })
         .await
+    }
+
+    /// Returns whether the server has asked the client to connect again, and to which URL. The text is empty if that is the
+    /// same URL. [`Self::reconnect`] follows the request; over a transport of the caller, use [`Self::open`].
+    #[cfg(feature = "redirect")]
+    pub fn reconnect_request(&self) -> Option<Text<255>> {
+        self.connection.redirect.requested()
     }
 
     /// Returns the bytes that went over the connection since it was opened. For a tunnel, these are the bytes of all its

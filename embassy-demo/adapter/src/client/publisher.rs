@@ -125,7 +125,17 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     ) -> Result<Self, Error> {
         let mut publisher = Self::over(Connection::over_net(stack, memory.split(), &options.session)?);
         let connection = from_mut(&mut publisher.inner.get_mut().connection);
-        open_url(stack, connection, (url, Client::publish_parts), plan, options, &mut entropy).await?;
+        open_url(
+            stack,
+            connection,
+            (url, Client::publish_parts),
+            #[cfg(feature = "redirect")]
+            &mut None,
+            plan,
+            options,
+            &mut entropy,
+        )
+        .await?;
         Ok(publisher)
     }
 }

@@ -48,7 +48,17 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
             let _ = connections.push(Connection::over_net(stack, memory.split(), &options.session)?);
         }
         let request = (url, Client::publish_parts as _);
-        let winner = open_url(stack, &mut connections, request, plan, options, &mut entropy).await?;
+        let winner = open_url(
+            stack,
+            &mut connections,
+            request,
+            #[cfg(feature = "redirect")]
+            &mut None,
+            plan,
+            options,
+            &mut entropy,
+        )
+        .await?;
         Ok(Self::over(connections.swap_remove(winner)))
     }
 }

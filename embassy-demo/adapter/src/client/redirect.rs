@@ -54,6 +54,12 @@ impl Redirect {
         (self.next, self.is_new) = (None, false);
     }
 
+    /// The next connection goes to the caller's URL again, and counts as one to which a server has sent the client.
+    #[cfg(feature = "player")]
+    pub(crate) fn go_back(&mut self) {
+        (self.next, self.is_new) = (None, true);
+    }
+
     /// Records that the last connection has lasted.
     pub(crate) fn note_lasted(&mut self) {
         self.hops = 0;
