@@ -9,8 +9,9 @@ use std::process::Command;
 
 use embedded_rtmp::amf0::Token;
 use embedded_rtmp::message::MessageKind;
-use host_tests::peers::{Finished, finish_within, wait_until};
+use host_tests::peers::{Finished, Program, finish_within, wait_until};
 use serde_json::Value;
+use support::certificates::{Authority, Dates, NAME};
 use support::raw::{RawClient, command};
 use support::{LIMIT, Serve};
 
@@ -25,12 +26,17 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts it with more arguments.
+    fn with(more: &[String]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("password");
         std::fs::write(&file, "s&cret\n").unwrap();
         let file = file.to_str().unwrap();
-        let serve =
-            Serve::start(&["--admin", "0", "--admin-user", "admin", "--admin-password-file", file, "--grace", "0"]);
+        let own = ["--admin", "0", "--admin-user", "admin", "--admin-password-file", file];
+        let serve = Serve::start(&own.into_iter().chain(more.iter().map(String::as_str)).collect::<Vec<_>>());
         serve.wait_until_it_says("administration at http://127.0.0.1:");
         let said = serve.said();
         let (_, rest) = said.split_once("administration at http://127.0.0.1:").unwrap();
@@ -213,4 +219,46 @@ fn item_340_item_341_item_346_programs_read_the_answers() {
         let (_, answer, errors) = run(Command::new(&program).arg(url).args(call));
         assert!(answer.contains(expected), "{call:?}: {answer} {errors}");
     }
+}
+
+#[test]
+#[ignore = "needs curl and ffmpeg: host-tests/run runs it"]
+fn item_363_administration_inside_tls() {
+    let (authority, directory) = (Authority::new("root"), tempfile::tempdir().unwrap());
+    let ca = authority.file(&directory);
+    let server = Server::with(&authority.identity(NAME, Dates::Valid, &[]).arguments());
+    let _publisher = RawClient::publisher(server.serve.port(), "camera");
+    let curl = |arguments: &[&str], scheme: &str| {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "-w", "\n%{http_code} %{ssl_verify_result}"]).args(arguments);
+        run(command.arg(format!("{scheme}://{NAME}:{}/admin/getLiveStreams?format=json", server.admin)))
+    };
+    let (right, trust) = (["-u", "admin:s&cret"], ["--cacert", &ca]);
+    // The same port also speaks HTTP without TLS.
+    for (more, scheme) in
+        [(&["--tlsv1.3"][..], "https"), (&["--tlsv1.2", "--tls-max", "1.2"], "https"), (&[][..], "http")]
+    {
+        let (status, answer, errors) = curl(&[&right[..], &trust, more].concat(), scheme);
+        assert_eq!(status, Some(0), "{errors}");
+        let (json, code) = answer.rsplit_once('\n').unwrap();
+        let json: Value = serde_json::from_str(json).unwrap();
+        assert_eq!((&json["data"], code), (&serde_json::json!(["live/camera"]), "200 0"));
+    }
+    for wrong in [&["-u", "admin:wrong"][..], &["-u", "nobody:s&cret"], &[]] {
+        let (status, answer, errors) = curl(&[wrong, &trust].concat(), "https");
+        assert_eq!(status, Some(0), "{errors}");
+        assert!(answer.ends_with("\n401 0") && !answer.contains("camera"), "{wrong:?}: {answer}");
+    }
+    // The exit status for a certificate that is not trusted is 60.
+    assert_eq!(curl(&right, "https").0, Some(60));
+    for (password, expected) in [("s&cret", "Nothing is played here."), ("wrong", "wrong user or password")] {
+        let mut command = Program::Ffmpeg.ffmpeg();
+        command.args(["-tls_verify", "1", "-ca_file", &ca, "-rtmp_conn", &format!("S:admin S:{password}")]);
+        command.args(["-i", &format!("rtmps://{NAME}:{}/admin/x", server.admin), "-f", "null", "-"]);
+        let (_, _, errors) = run(&mut command);
+        assert!(errors.contains(expected), "{password}: {errors}");
+    }
+    let said = server.serve.said();
+    assert_eq!(said.matches("administration: wrong user or password").count(), 3, "{said}");
+    assert!(!said.contains("cret"), "{said}");
 }
