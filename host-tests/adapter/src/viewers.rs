@@ -1,5 +1,10 @@
 //! A server device with viewers over HTTP.
 
+use core::cell::Cell;
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+
 use embassy_futures::join::{join, join3};
 use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
@@ -19,7 +24,7 @@ use embedded_rtmp_embassy::{
 use super::live::TRACKS;
 use super::local::{Watch, clip_frames, picture, play, publish_all, until_published, watched};
 use super::pair::{NO_GRACE, TestMemory, URL, clip, with_devices};
-use crate::flv::{self, AUDIO, VIDEO};
+use crate::flv::{self, AUDIO, SCRIPT, VIDEO};
 use crate::wire::Wire;
 
 /// Requires a token, and records the calls.
@@ -77,19 +82,25 @@ impl Handler for Access {
 
 /// Sends a request on a new connection. Returns the answer up to the end of the connection, or up to a pause of `pause` ms.
 async fn ask(stack: Stack<'_>, request: &str, pause: u64) -> Vec<u8> {
-    let (mut rx, mut tx, mut answer) = (vec![0; 4096], vec![0; 4096], Vec::new());
+    let (mut rx, mut tx) = (vec![0; 4096], vec![0; 4096]);
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
     socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
     let mut rest = request.as_bytes();
     while !rest.is_empty() {
         rest = &rest[socket.write(rest).await.unwrap()..];
     }
-    let mut piece = vec![0; 2048];
+    let answer = received(&mut socket, pause).await;
+    socket.abort();
+    let _ = with_timeout(Duration::from_millis(50), socket.flush()).await;
+    answer
+}
+
+/// What arrives up to the end of the connection, or up to a pause of `pause` ms.
+async fn received(socket: &mut TcpSocket<'_>, pause: u64) -> Vec<u8> {
+    let (mut answer, mut piece) = (Vec::new(), vec![0; 2048]);
     while let Ok(Ok(length @ 1..)) = with_timeout(Duration::from_millis(pause), socket.read(&mut piece)).await {
         answer.extend_from_slice(&piece[..length]);
     }
-    socket.abort();
-    let _ = with_timeout(Duration::from_millis(50), socket.flush()).await;
     answer
 }
 
@@ -106,6 +117,11 @@ fn parts(answer: &[u8]) -> (u16, Vec<u8>) {
 
 /// Runs `clients` on the first device while the second publishes `live/test`, and has memory for two viewers.
 fn with_viewers(handler: &mut Access, clients: impl AsyncFnOnce(Stack<'_>, &LocalPublisher<'_>)) {
+    with_counted(handler, &Cell::new(u32::MAX), clients);
+}
+
+/// Does the same. The server is polled only this number of times.
+fn with_counted(handler: &mut Access, polls: &Cell<u32>, clients: impl AsyncFnOnce(Stack<'_>, &LocalPublisher<'_>)) {
     with_devices(&Wire::new(), async |first, second| {
         let local = [LocalPublisher::new("live/test")];
         local[0].set_tracks(TRACKS);
@@ -119,7 +135,64 @@ fn with_viewers(handler: &mut Access, clients: impl AsyncFnOnce(Stack<'_>, &Loca
             until_published(&local[0]).await;
             clients(first, &local[0]).await;
         };
-        let Either::First(()) = select(clients, server.run(handler)).await else { unreachable!() };
+        let mut run = pin!(server.run(handler));
+        let counted = poll_fn(|cx| {
+            let Some(left) = polls.get().checked_sub(1) else { return Poll::Pending };
+            polls.set(left);
+            run.as_mut().poll(cx)
+        });
+        let Either::First(()) = select(clients, counted).await else { unreachable!() };
+    });
+}
+
+/// The names of boxes and their contents.
+fn boxes(mut rest: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let mut boxes = Vec::new();
+    while let Some((length, _)) = rest.split_first_chunk() {
+        let (one, others) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        boxes.push((&one[4..8], &one[8..]));
+        rest = others;
+    }
+    boxes
+}
+
+#[test]
+fn item_364_the_headers_and_the_last_keyframe_leave_in_the_poll_that_takes_the_request() {
+    let (mut handler, polls) = (Access::default(), Cell::new(u32::MAX));
+    with_counted(&mut handler, &polls, async |stack, local| {
+        // The tag of a keyframe has 5 + 4 bytes before the slice.
+        for (at, is_key, length) in [(0, true, 900), (40, false, 300), (80, true, 1_000), (120, false, 200)] {
+            assert_eq!(picture(local, at, is_key, length), SendOutcome::Sent);
+        }
+        for kind in ["flv", "mp4"] {
+            let (mut rx, mut tx) = (vec![0; 4096], vec![0; 4096]);
+            let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
+            socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
+            Timer::after_millis(100).await;
+            polls.set(0);
+            let request = get(&format!("/live/test.{kind}?token=secret"));
+            assert_eq!(socket.write(request.as_bytes()).await, Ok(request.len()));
+            assert_eq!(received(&mut socket, 200).await, b"", "the server does not run");
+            polls.set(1);
+            let (status, body) = parts(&received(&mut socket, 200).await);
+            assert_eq!((status, polls.get()), (200, 0), "{kind}");
+            if kind == "flv" {
+                let tags = flv::read(&body).unwrap();
+                let shown: Vec<_> = tags.iter().map(|tag| (tag.kind, tag.data[0], tag.data.len())).collect();
+                assert_eq!(shown[..1], [(SCRIPT, 2, tags[0].data.len())]);
+                assert_eq!((tags[1].data[..2].to_vec(), tags[2].data), (vec![0x17, 0], &[0xAF, 0, 0x12, 0x10][..]));
+                assert_eq!(shown[3..], [(VIDEO, 0x17, 1_009), (VIDEO, 0x27, 209)]);
+            } else {
+                let boxes = boxes(&body);
+                let names: Vec<_> = boxes.iter().map(|(name, _)| *name).collect();
+                assert_eq!(names, [b"ftyp", b"moov", b"moof", b"mdat", b"moof", b"mdat"]);
+                let [.., (_, key), _, (_, last)] = &boxes[..] else { unreachable!() };
+                assert_eq!((key.len(), key[4], last.len(), last[4]), (1_004, 0x65, 204, 0x41));
+            }
+            polls.set(u32::MAX);
+            socket.abort();
+            let _ = with_timeout(Duration::from_millis(50), socket.flush()).await;
+        }
     });
 }
 
