@@ -44,6 +44,8 @@ fn item_326_curl_and_ffmpeg_get_the_page_and_the_clip_of_the_image() {
     let page = get(&base, "200");
     assert!(page.starts_with("<!doctype html>") && !page.contains("http"), "{page}");
     get(&format!("{base}/live/nothing.flv"), "404");
+    // Other requests are handed over to an HTTP server of the application.
+    assert_eq!(get(&format!("{base}/settings?of=camera"), "200"), "Settings\n");
     let stream = format!("{base}/live/clip.flv");
     let viewers = ["one", "two"].map(|name| viewer(&stream, directory.path(), name, &["-t", "6"]));
     firmware.wait_for("a stream is played over HTTP", LIMIT).unwrap();

@@ -266,7 +266,8 @@
 //!
 //! With the feature `rtmpt`, `Server::with_tunnels` accepts tunnels and direct connections on the same ports. With the feature
 //! `web`, `Server::with_web` serves browsers and other viewers there: `http://device/live/door.flv`, and a page. They are
-//! decided about by the same [`Handler`].
+//! decided about by the same [`Handler`]. With the feature `handover`, the application's own HTTP server gets the others:
+//! `Server::with_handover`.
 //!
 //! # Over TLS or another network stack
 //! A session runs over any [`Transport`](transport::Transport). [`Pipe`](transport::Pipe) is a transport over any
@@ -329,6 +330,7 @@
 //! | `redirect` | clients follow a server that sends them to another one ([`embedded_rtmp::command::Status::redirect`]), or asks a [`Live`] stream or a [`Player`] to connect again ([`embedded_rtmp::command::ReconnectRequest`], [`Player::reconnect`]), at most three times in a row, to a URL of at most 255 bytes and never to a scheme that protects less; only the host of the caller's URL gets its user and password. [`Publisher::open`] and [`Player::open`] return a redirect as [`Error::Refused`] | 4,100 |
 //! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. With `rtmps`, also RTMPTS: [`over`] puts a tunnel inside TLS. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |
 //! | `web` | viewers over HTTP on the ports of a server: HTTP-FLV, WebSocket, fragmented MP4, a page and its status (`Viewers`, `Server::with_web`); `Handler::view` decides about each request | 46,300 in an image that calls it |
+//! | `handover` | connections with other HTTP requests go to an HTTP server of the application, such as that of the crate `edge-http` (`Handover`, `Server::with_handover`) | 7,400 in an image that calls it |
 //! | `rtmpe` | RTMPE, the encrypted variant of RTMP: attempts of the port plan, and a server whose session configuration has `Versions::Rtmpe`; with `rtmpt`, also RTMPTE. It is obfuscation, not security. [`Publisher::open`], [`Player::open`] and [`over`] refuse `rtmpe` URLs | 16,100 |
 //! | `rtmps` | RTMPS: `transport::tls` | only in an image that calls it; the README lists the size of each profile |
 //! | `rtmps-p384` | the same, also with the curve P-384 and with SHA-384 | |
@@ -370,6 +372,8 @@ mod live;
 mod server;
 mod text;
 pub mod transport;
+#[cfg(any(feature = "live", feature = "handover"))]
+mod wakers;
 
 pub use buffers::Memory;
 pub use client::ClientOptions;
@@ -388,6 +392,8 @@ pub use live::{
     SendOutcome, Sending, State, Status, Stopped, StreamLive, StreamRunner, StreamState, Tally, Tracks, Video, new,
     over,
 };
+#[cfg(feature = "handover")]
+pub use server::handover::{Handover, HandoverStream};
 #[cfg(all(feature = "server", feature = "live"))]
 pub use server::local::LocalPublisher;
 #[cfg(all(feature = "server", feature = "rtmpt"))]

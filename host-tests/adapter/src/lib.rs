@@ -13,6 +13,8 @@ mod days;
 mod dial;
 mod ends;
 mod half_open;
+#[cfg(feature = "handover")]
+mod handover;
 mod hostile_ports;
 #[cfg(feature = "rtmpt")]
 mod hostile_web;

@@ -82,10 +82,14 @@ impl Handler for Access {
 
 /// Sends a request on a new connection. Returns the answer up to the end of the connection, or up to a pause of `pause` ms.
 async fn ask(stack: Stack<'_>, request: &str, pause: u64) -> Vec<u8> {
+    ask_bytes(stack, request.as_bytes(), pause).await
+}
+
+async fn ask_bytes(stack: Stack<'_>, request: &[u8], pause: u64) -> Vec<u8> {
     let (mut rx, mut tx) = (vec![0; 4096], vec![0; 4096]);
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
     socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
-    let mut rest = request.as_bytes();
+    let mut rest = request;
     while !rest.is_empty() {
         rest = &rest[socket.write(rest).await.unwrap()..];
     }
@@ -278,4 +282,88 @@ fn item_325_the_handler_decides_about_viewers_as_about_players() {
             assert_eq!([first, second, third].map(|answer| parts(&answer).0), [200, 200, 503]);
         });
     }
+}
+
+#[test]
+fn item_374_a_head_request_to_a_device_is_answered_without_a_body_and_without_a_player() {
+    let mut handler = Access { lists: true, ..Default::default() };
+    with_viewers(&mut handler, async |stack, local| {
+        assert_eq!(picture(local, 0, true, 1_000), SendOutcome::Sent);
+        for (path, status) in [
+            ("/", 200),
+            ("/page.js", 200),
+            ("/status.json", 200),
+            ("/live/test.flv?token=secret", 200),
+            ("/live/test.mp4?token=secret", 200),
+            ("/live/test.flv", 403),
+            ("/live/other.flv?token=secret", 404),
+        ] {
+            let request = get(path).replacen("GET", "HEAD", 1);
+            let answer = ask(stack, &request, 300).await;
+            assert_eq!(parts(&answer), (status, Vec::new()), "{path}");
+            // The fields are those of the answer to a GET. That to a GET of MP4 also names the codecs, which a player learns.
+            let asked = ask(stack, &get(path), 300).await;
+            assert!(asked.starts_with(&answer) || path.contains("mp4"), "{path}");
+        }
+    });
+    // The two of GET.
+    assert_eq!(handler.played.len(), 2);
+}
+
+/// The opcodes and the payloads of the whole frames that a server has sent.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut frames = Vec::new();
+    while let [first, second, rest @ ..] = bytes {
+        assert_eq!((first & 0xF0, second & 0x80), (0x80, 0), "one frame for each message, and no mask");
+        let (length, rest) = match (second, rest) {
+            (126, [high, low, rest @ ..]) => (u16::from_be_bytes([*high, *low]).into(), rest),
+            (127, _) => (u64::from_be_bytes(rest[..8].try_into().unwrap()) as usize, &rest[8..]),
+            (length, rest) => (usize::from(*length), rest),
+        };
+        let Some((payload, rest)) = rest.split_at_checked(length) else { break };
+        frames.push((first & 0xF, payload));
+        bytes = rest;
+    }
+    frames
+}
+
+#[test]
+fn item_375_a_stream_of_a_device_over_websocket_is_the_same() {
+    let (clip, mut handler) = (clip(), Access::default());
+    let mut answers = (Vec::new(), Vec::new());
+    let upgrade = |path: &str, origin: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: 10.0.0.2:1935\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{origin}\r\n"
+        )
+    };
+    with_viewers(&mut handler, async |stack, local| {
+        let path = "/live/test.flv?token=secret";
+        for (path, origin, status) in [
+            (path, "Origin: http://other.example\r\n", 403),
+            ("/live/test.flv?token=wrong", "", 403),
+            ("/live/other.flv?token=secret", "", 404),
+        ] {
+            assert_eq!(parts(&ask(stack, &upgrade(path, origin), 300).await).0, status, "{path} {origin}");
+        }
+        let publishing = async {
+            Timer::after_millis(300).await;
+            publish_all(local, &clip).await;
+            Timer::after_millis(200).await;
+            local.stop();
+        };
+        // A ping with the payload `hi` follows the request.
+        let mut request = upgrade(path, "Origin: http://10.0.0.2:1935\r\n").into_bytes();
+        request.extend_from_slice(b"\x89\x82\0\0\0\0hi");
+        let get = get(path);
+        let both = join(ask_bytes(stack, &request, 5_000), ask(stack, &get, 5_000));
+        answers = join(publishing, both).await.1;
+    });
+    let (status, bytes) = parts(&answers.0);
+    assert!(status == 101 && answers.0.windows(28).any(|part| part == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    let frames = frames(&bytes);
+    let of = |opcode: u8| frames.iter().filter(|frame| frame.0 == opcode).map(|frame| frame.1).collect::<Vec<_>>();
+    assert!(of(2).concat() == parts(&answers.1).1, "the messages are not the file");
+    assert_eq!((of(0xA), frames.last()), (vec![&b"hi"[..]], Some(&(8, &1000_u16.to_be_bytes()[..]))));
+    assert!(clip_frames(&flv::read(&of(2).concat()).unwrap(), VIDEO) == clip_frames(&clip, VIDEO));
 }

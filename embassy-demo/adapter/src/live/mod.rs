@@ -25,7 +25,6 @@ pub(crate) mod source;
 mod status;
 mod timeline;
 mod tracks;
-pub(crate) mod wakers;
 
 pub use config::Config;
 pub use message::Picture;

@@ -13,7 +13,6 @@ use super::slot::{AUDIO, By, Slot, VIDEO};
 use super::status::{Counters, Phase, Status};
 use super::timeline::{Lateness, Timeline};
 use super::tracks::Tracks;
-use super::wakers::{TaskWaker, Watchers};
 use super::{Config, DropReason};
 use crate::client::ClientOptions;
 use crate::client::connection::Connection;
@@ -25,6 +24,7 @@ use crate::fmt::info;
 #[cfg(feature = "rtmps")]
 use crate::transport::tls::error::TlsError;
 use crate::transport::{Net, Transport};
+use crate::wakers::{TaskWaker, Watchers};
 
 /// The incoming chunk streams for which there is memory besides the one that is being read. Servers send control messages and
 /// commands to a publisher, on two or three chunk streams.

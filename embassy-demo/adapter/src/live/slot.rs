@@ -19,7 +19,7 @@ use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::time::Instant;
 
 use super::DropReason;
-use super::wakers::TaskWaker;
+use crate::wakers::TaskWaker;
 
 pub(super) const AUDIO: usize = 0;
 pub(super) const VIDEO: usize = 1;

@@ -1,14 +1,18 @@
-//! The interface between a server's sockets and its tunnels (RTMPT), which serve the connections that speak HTTP.
+//! The interfaces between a server's sockets and what else serves their connections: tunnels (RTMPT), which serve those that
+//! speak HTTP, and the application, to which connections are handed over.
 //!
-//! Without the feature `rtmpt`, the types are empty and need no flash.
+//! Without the features `rtmpt` and `handover`, the types are empty and need no flash.
 
 use core::task::{Context, Poll};
 
+use embedded_rtmp::time::Instant;
+
 use crate::error::Error;
+use crate::server::handler::SessionId;
 use crate::server::relay::Relay;
 #[cfg(feature = "rtmpt")]
 pub(crate) use crate::server::tunnels::Web;
-use crate::transport::Tcp;
+use crate::transport::{End, Tcp};
 
 /// Serves connections that speak HTTP: any number of tunnels.
 #[cfg(feature = "rtmpt")]
@@ -75,4 +79,99 @@ impl Web {
     pub(crate) fn tick(&mut self, _: &mut Relay<'_, '_>, _: &mut Context<'_>) {}
 
     pub(crate) fn shutdown(&mut self, _: &mut Relay<'_, '_>) {}
+}
+
+/// A connection whose first byte or first request has not arrived.
+#[cfg(feature = "web")]
+#[derive(Clone, Copy)]
+pub(crate) struct FirstLook {
+    /// The time limit, if there is one.
+    pub(crate) until: Option<Instant>,
+    /// The number of bytes of a request that were seen.
+    #[cfg(feature = "handover")]
+    pub(crate) seen: usize,
+}
+
+/// What begins with the first request of a connection.
+#[cfg(feature = "web")]
+pub(crate) enum Route<'a> {
+    /// RTMP, or a tunnel.
+    Session,
+    /// A viewer.
+    Web,
+    /// The application serves the connection.
+    #[cfg_attr(not(feature = "handover"), expect(dead_code, reason = "nothing is handed over"))]
+    HandedOver(Handovers<'a>),
+    /// The connection is over. An answer may be written.
+    Ended(End),
+}
+
+#[cfg(feature = "web")]
+impl FirstLook {
+    pub(crate) const fn new(until: Option<Instant>) -> Self {
+        Self {
+            until,
+            #[cfg(feature = "handover")]
+            seen: 0,
+        }
+    }
+}
+
+/// Connections of an application, any number of them, as the sockets of a server see them. Each has the id of its socket.
+#[cfg(feature = "handover")]
+pub(crate) trait HandoverServer {
+    /// Waits for the first request, and decides about the connection. No input is consumed.
+    fn poll_first_request(
+        &self,
+        look: &mut FirstLook,
+        id: SessionId,
+        has_web: bool,
+        link: &mut Tcp<'_>,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Route<'_>>;
+
+    /// Does everything that can be done now, and registers the task's waker. Ready if the connection is over; it is forgotten
+    /// then.
+    fn poll(&self, id: SessionId, link: &mut Tcp<'_>, now: Instant, cx: &mut Context<'_>) -> Poll<End>;
+
+    /// Forgets a connection.
+    fn end(&self, id: SessionId);
+
+    /// Forgets all connections.
+    fn end_all(&self);
+}
+
+#[cfg(feature = "handover")]
+pub(crate) type Handovers<'a> = &'a (dyn HandoverServer + 'a);
+
+/// The type without the feature `handover`: no connection is handed over.
+#[cfg(not(feature = "handover"))]
+#[derive(Clone, Copy)]
+pub(crate) enum Handovers<'a> {
+    _None(core::convert::Infallible, core::marker::PhantomData<&'a ()>),
+}
+
+#[cfg(not(feature = "handover"))]
+impl<'a> Handovers<'a> {
+    #[cfg(feature = "web")]
+    pub(crate) fn poll_first_request(
+        self,
+        _: &mut FirstLook,
+        _: SessionId,
+        _: bool,
+        _: &mut Tcp<'_>,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Route<'a>> {
+        match self {}
+    }
+
+    pub(crate) fn poll(self, _: SessionId, _: &mut Tcp<'_>, _: Instant, _: &mut Context<'_>) -> Poll<End> {
+        match self {}
+    }
+
+    pub(crate) fn end(self, _: SessionId) {}
+
+    pub(crate) fn end_all(self) {}
 }

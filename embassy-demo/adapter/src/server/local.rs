@@ -19,9 +19,9 @@ use embedded_rtmp::time::Instant;
 use crate::clock::{clock, later};
 use crate::fmt::{impl_format, info};
 use crate::live::source::Source;
-use crate::live::wakers::{TaskWaker, Watchers};
 use crate::live::{DropReason, Picture, SendOutcome, Tracks};
 use crate::server::relay::{Order, Relay};
+use crate::wakers::{TaskWaker, Watchers};
 
 /// After the encoder was told that a keyframe is wanted, it is told again no sooner than this.
 const WISH_INTERVAL: embassy_time::Duration = embassy_time::Duration::from_secs(1);

@@ -1,7 +1,11 @@
 //! A server on a list of ports.
 
+#[cfg(feature = "web")]
+mod first;
 mod gateway;
 pub(crate) mod handler;
+#[cfg(feature = "handover")]
+pub(crate) mod handover;
 mod listen;
 #[cfg(feature = "live")]
 pub(crate) mod local;
@@ -32,7 +36,7 @@ use embedded_rtmp::time::Instant;
 use crate::buffers::Memory;
 use crate::clock::wake_at;
 use crate::fmt::impl_format;
-use crate::server::gateway::Gateway;
+use crate::server::gateway::{Gateway, Handovers};
 use crate::server::handler::{Handler, SessionId};
 use crate::server::listen::Listeners;
 use crate::server::relay::{Relay, StreamMemory, peer};
@@ -157,6 +161,7 @@ pub struct Server<
     accepted: Option<&'a mut (dyn StreamServer + 'a)>,
     #[cfg(feature = "web")]
     viewers: Option<&'a mut (dyn viewers::ViewerServer + 'a)>,
+    handover: Option<Handovers<'a>>,
     #[cfg(feature = "live")]
     locals: Option<&'a dyn local::Locals<'a>>,
 }
@@ -279,6 +284,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             accepted,
             #[cfg(feature = "web")]
             viewers: None,
+            handover: None,
             #[cfg(feature = "live")]
             locals: None,
         })
@@ -339,6 +345,16 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         self
     }
 
+    /// Also hands connections over to an HTTP server of the application, on all ports. Their first request is neither for a
+    /// tunnel nor for a viewer: see [`Handover`](crate::Handover).
+    #[cfg(feature = "handover")]
+    pub fn with_handover<const N: usize, const SIZE: usize>(mut self, handover: &'a crate::Handover<N, SIZE>) -> Self {
+        let handover: Handovers<'a> = handover;
+        handover.end_all();
+        self.handover = Some(handover);
+        self
+    }
+
     /// Also relays streams of the device itself. They need a place among the `PUBLISHERS`. [`Handler::publish`] is not asked
     /// about them. If another client publishes a stream of the same name, [`ServerOptions::relay`] says what happens. A local
     /// publisher is never silent.
@@ -372,6 +388,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 gateway,
                 #[cfg(feature = "web")]
                 viewers: &mut self.viewers,
+                handover: self.handover,
                 has_opened: false,
             };
             // Other sessions may have to send what one session has received, so they are polled again.
@@ -437,6 +454,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             }
             #[cfg(feature = "web")]
             self.viewers.iter_mut().for_each(|viewers| viewers.shutdown(&mut relay));
+            self.handover.into_iter().for_each(|handover| handover.end_all());
             if let Some(streams) = accepted {
                 streams.shutdown(&mut relay);
             }

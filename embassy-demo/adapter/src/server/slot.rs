@@ -12,13 +12,17 @@ use crate::buffers::{Lent, Memory};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
-use crate::server::gateway::{Gateway, Web};
+use crate::server::gateway::{Gateway, Handovers, Web};
 use crate::server::handler::{Origin, SessionId};
 use crate::server::listen::Listeners;
 use crate::server::relay::Relay;
 use crate::server::session::Session;
 #[cfg(feature = "web")]
-use crate::server::viewers::{BUSY, ViewerServer};
+use crate::server::{
+    first::poll_first_byte,
+    gateway::{FirstLook, Route},
+    viewers::{BUSY, ViewerServer},
+};
 use crate::transport::{KeepAlive, Tcp, Traffic, Transport};
 
 /// The time limit for closing a connection.
@@ -35,6 +39,8 @@ pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
     pub(crate) gateway: &'e mut Option<Gateway<'a>>,
     #[cfg(feature = "web")]
     pub(crate) viewers: &'e mut Option<&'a mut (dyn ViewerServer + 'a)>,
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "nothing is handed over"))]
+    pub(crate) handover: Option<Handovers<'a>>,
     /// A client has connected in this call.
     pub(crate) has_opened: bool,
 }
@@ -42,25 +48,28 @@ pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
 /// A socket and its state.
 pub(crate) struct Slot<'a, const STREAMS: usize> {
     link: Tcp<'a>,
-    phase: Phase,
+    phase: Phase<'a>,
     /// The time at which the last client connected, or last published or played.
     since: Instant,
     pub(crate) session: Session<'a, STREAMS>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "there is no heap, and the slot must have room for the largest variant")]
-enum Phase {
+enum Phase<'a> {
     /// The socket listens on this port, which it chose at this generation of the listeners.
     Listening(u16, Option<u32>),
     /// There is a connection that speaks HTTP, or that may speak HTTP.
     Asking(Web),
     Serving,
-    /// The first byte has not arrived. This is its time limit, if there is one.
+    /// The first byte has not arrived, or the first request.
     #[cfg(feature = "web")]
-    Looking(Option<Instant>),
+    Looking(FirstLook),
     /// There is a browser or another viewer.
     #[cfg(feature = "web")]
     Viewing(Viewing),
+    /// The application serves the connection.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "nothing is handed over"))]
+    HandedOver(Handovers<'a>),
     /// The session has ended. The connection is given some time to close.
     Closing(Instant),
 }
@@ -75,7 +84,7 @@ enum Viewing {
     Evicted,
 }
 
-impl Phase {
+impl Phase<'_> {
     /// Creates a socket that chooses its port when it is first polled.
     const IDLE: Self = Self::Listening(0, None);
 }
@@ -118,18 +127,30 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     self.link.keep_alive(acceptor.keep_alive);
                     (self.since, acceptor.has_opened) = (relay.now, true);
                     #[cfg(feature = "web")]
-                    if acceptor.viewers.is_some() {
+                    if acceptor.viewers.is_some() || acceptor.handover.is_some() {
                         // A client that sends nothing has as much time as one that sends no `connect`.
-                        self.phase = Phase::Looking(acceptor.config.connect_timeout.map(|limit| relay.now + limit));
+                        let until = acceptor.config.connect_timeout.map(|limit| relay.now + limit);
+                        self.phase = Phase::Looking(FirstLook::new(until));
                         continue;
                     }
                     self.begin(acceptor, relay);
                 }
                 #[cfg(feature = "web")]
-                &mut Phase::Looking(until) => {
-                    if self.poll_first_byte(until, acceptor, relay, cx).is_pending() {
-                        return;
-                    }
+                Phase::Looking(look) => {
+                    let route = match acceptor.handover {
+                        None => poll_first_byte(look, &mut self.link, relay.now, cx),
+                        Some(handover) => {
+                            let (id, has_web) = (self.session.id, acceptor.viewers.is_some());
+                            handover.poll_first_request(look, id, has_web, &mut self.link, relay.now, cx)
+                        }
+                    };
+                    let Poll::Ready(route) = route else { return };
+                    self.follow(route, acceptor, relay);
+                }
+                &mut Phase::HandedOver(handover) => {
+                    let id = self.session.id;
+                    let Poll::Ready(end) = handover.poll(id, &mut self.link, relay.now, cx) else { return };
+                    self.close(&end.into());
                 }
                 #[cfg(feature = "web")]
                 Phase::Viewing(viewing) => {
@@ -173,6 +194,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             Phase::Listening(..) => self.link.is_listening(),
             Phase::Closing(_) => true,
             Phase::Asking(_) | Phase::Serving => false,
+            Phase::HandedOver(_) => false,
             #[cfg(feature = "web")]
             Phase::Looking(_) | Phase::Viewing(_) => false,
         }
@@ -182,7 +204,9 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     /// played. Returns `None` without a client.
     pub(crate) fn client(&self) -> Option<(IpAddress, Instant)> {
         match self.phase {
-            Phase::Asking(_) | Phase::Serving => Some((network(self.link.remote()?.addr), self.since)),
+            Phase::Asking(_) | Phase::Serving | Phase::HandedOver(_) => {
+                Some((network(self.link.remote()?.addr), self.since))
+            }
             #[cfg(feature = "web")]
             Phase::Looking(_) | Phase::Viewing(_) => Some((network(self.link.remote()?.addr), self.since)),
             Phase::Listening(..) | Phase::Closing(_) => None,
@@ -203,6 +227,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         match &self.phase {
             Phase::Asking(web) => !gateway.as_ref().is_some_and(|gateway| gateway.is_active(web)),
             Phase::Serving => !self.session.is_active(),
+            Phase::HandedOver(_) => true,
             #[cfg(feature = "web")]
             Phase::Looking(_) => true,
             #[cfg(feature = "web")]
@@ -220,6 +245,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             Phase::Asking(web) => gateway.iter_mut().for_each(|gateway| gateway.leave(web, relay, &why)),
             #[cfg(feature = "web")]
             Phase::Looking(_) => {}
+            Phase::HandedOver(handover) => handover.end(self.session.id),
             #[cfg(feature = "web")]
             Phase::Viewing(viewing) => {
                 // It has its turn next.
@@ -246,7 +272,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     listeners.note(self.index(), None);
                     return Poll::Ready(());
                 }
-                Phase::Asking(_) => self.close(&Error::Closed),
+                Phase::Asking(_) | Phase::HandedOver(_) => self.close(&Error::Closed),
                 #[cfg(feature = "web")]
                 Phase::Looking(_) | Phase::Viewing(_) => self.close(&Error::Closed),
                 Phase::Serving => {
@@ -280,22 +306,17 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// Waits for the first byte, which says whether the client is a viewer.
+    /// The first byte or the first request has arrived, or the connection has ended before.
     #[cfg(feature = "web")]
-    fn poll_first_byte<const SOCKETS: usize>(
+    #[cold]
+    fn follow<const SOCKETS: usize>(
         &mut self,
-        until: Option<Instant>,
+        route: Route<'a>,
         acceptor: &mut Acceptor<'_, 'a, SOCKETS>,
         relay: &mut Relay<'_, '_>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let mut first = None;
-        self.link.read(&mut |input| {
-            first = input.first().copied();
-            0
-        });
-        match first {
-            Some(first) if embedded_rtmp::web::is_web(first) => {
+    ) {
+        match route {
+            Route::Web => {
                 let id = self.session.id;
                 if acceptor.viewers.iter_mut().any(|viewers| viewers.begin(id, relay)) {
                     info!("session {}: opened over HTTP", id.0);
@@ -306,16 +327,10 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     self.close(&Error::Closed);
                 }
             }
-            Some(_) => self.begin(acceptor, relay),
-            None if !self.link.may_receive() => self.close(&self.link.end().into()),
-            None if until.is_some_and(|until| until <= relay.now) => self.close(&Error::Lost),
-            None => {
-                self.link.wake_when_readable(cx);
-                until.into_iter().for_each(|until| wake_at(until, cx));
-                return Poll::Pending;
-            }
+            Route::Session => self.begin(acceptor, relay),
+            Route::HandedOver(handover) => self.phase = Phase::HandedOver(handover),
+            Route::Ended(end) => self.close(&end.into()),
         }
-        Poll::Ready(())
     }
 
     /// Writes an answer to a request in HTTP.

@@ -264,6 +264,18 @@ impl<'a> Tcp<'a> {
         self.socket.may_recv()
     }
 
+    /// Returns whether bytes may still arrive, after those that are unread.
+    #[cfg(feature = "handover")]
+    pub(crate) fn may_receive_more(&self) -> bool {
+        self.socket.state() == State::Established
+    }
+
+    /// Returns the size of the receive ring in bytes.
+    #[cfg(feature = "handover")]
+    pub(crate) fn receive_capacity(&self) -> usize {
+        self.socket.recv_capacity()
+    }
+
     /// Returns whether the connection has ended, even if received bytes are unread.
     pub(crate) fn is_lost(&self) -> bool {
         self.socket.state() == State::Closed

@@ -10,6 +10,8 @@ extern crate std;
 pub mod arguments;
 pub mod check;
 pub mod lan9118;
+#[cfg(feature = "handover")]
+pub mod settings;
 
 #[cfg(target_os = "none")]
 pub mod board;

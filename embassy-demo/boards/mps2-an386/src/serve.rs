@@ -1,6 +1,7 @@
 //! Accepts publishers on ports 1935 and 80, checks what they send, and relays it to players. With the feature `rtmpt`, the
 //! same in tunnels, and a page for browsers. With the feature `rtmpe`, also encrypted. With `--clip` it publishes the clip
-//! itself, as `live/clip`. With the feature `web`, it also serves browsers, and shows the clip in any case.
+//! itself, as `live/clip`. With the feature `web`, it also serves browsers, and shows the clip in any case. With the feature
+//! `handover`, other HTTP requests are answered by `settings.rs`.
 
 use core::cell::Cell;
 
@@ -10,6 +11,8 @@ use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer};
+#[cfg(feature = "handover")]
+use embedded_rtmp_embassy::Handover;
 #[cfg(feature = "web")]
 use embedded_rtmp_embassy::Viewers;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
@@ -51,6 +54,10 @@ const PLAYERS: usize = if cfg!(feature = "web") { 5 } else { 3 };
 /// Viewers over HTTP.
 #[cfg(feature = "web")]
 static VIEWERS: StaticCell<Viewers<'static, 5>> = StaticCell::new();
+
+/// Connections of the application.
+#[cfg(feature = "handover")]
+static HANDOVER: StaticCell<Handover<{ mps2_an386::settings::CONNECTIONS }>> = StaticCell::new();
 
 /// The ring has two seconds of the clip, for players that are slow.
 static STREAMS: ConstStaticCell<[StreamMemory<65_536>; PUBLISHERS]> =
@@ -96,6 +103,20 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
         use embedded_rtmp_embassy::embedded_rtmp::web::WebConfig;
         server = server.with_web(VIEWERS.init_with(|| Viewers::new(WebConfig::new())));
     }
+    #[cfg(feature = "handover")]
+    let handover = &*HANDOVER.init_with(|| Handover::new(core::time::Duration::from_secs(30)));
+    #[cfg(feature = "handover")]
+    {
+        server = server.with_handover(handover);
+    }
+    let settings = async {
+        #[cfg(feature = "handover")]
+        {
+            use mps2_an386::settings;
+            join(settings::serve(handover), settings::serve(handover)).await;
+        }
+        core::future::pending::<()>().await
+    };
     let local = &*LOCAL.init([LocalPublisher::new("live/clip")]);
     if arguments.clip {
         server = server.with_local(local);
@@ -111,7 +132,7 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
         over.wait().await;
         Timer::after(GRACE).await;
     };
-    select3(server.run(&mut checker), publishing, ended).await;
+    select3(server.run(&mut checker), join(publishing, settings), ended).await;
     is_good.get()
 }
 

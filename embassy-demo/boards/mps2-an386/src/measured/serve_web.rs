@@ -47,7 +47,20 @@ async fn serve(stack: Stack<'static>) {
     stack.wait_config_up().await;
     #[cfg(feature = "defmt")]
     defmt::info!("serving on ports {}", DEFAULT_PORTS);
-    server.with_web(WEB.init_with(|| Viewers::new(WebConfig::new()))).run(&mut Open).await;
+    let mut server = server.with_web(WEB.init_with(|| Viewers::new(WebConfig::new())));
+    #[cfg(feature = "handover")]
+    {
+        use embassy_futures::join::join3;
+        use embedded_rtmp_embassy::Handover;
+        use mps2_an386::settings;
+
+        static HANDOVER: StaticCell<Handover<{ settings::CONNECTIONS }>> = StaticCell::new();
+        let handover = &*HANDOVER.init_with(|| Handover::new(core::time::Duration::from_secs(30)));
+        server = server.with_handover(handover);
+        join3(server.run(&mut Open), settings::serve(handover), settings::serve(handover)).await;
+    }
+    #[cfg(not(feature = "handover"))]
+    server.run(&mut Open).await;
 }
 
 /// Accepts every publisher and every viewer, and lists all streams.
