@@ -376,6 +376,35 @@ fn item_309_ffmpeg_plays_a_stream_as_mp4() {
 /// A client that opens a page in Chromium.
 const BROWSER: &str = include_str!("support/browser.py");
 
+/// Opens a page in Chromium for some seconds. Checks that its video of this width is played without faults, and saves a
+/// screenshot with this name. Returns what the page did.
+fn watch(name: &str, url: &str, seconds: u32, more: Option<&str>, width: u32) -> Value {
+    let screenshot = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/{name}.png"));
+    let mut command = Command::new("python3");
+    command.args(["-c", BROWSER, "chromium", url]).arg(&screenshot).arg(seconds.to_string()).args(more);
+    let finished = finish_within(LIMIT * 2, &mut command).unwrap().successful().unwrap();
+    let shown: Value = serde_json::from_slice(&finished.stdout).unwrap();
+    let state = &shown["state"];
+    println!(
+        "{name}: first picture after {} s, {} s behind, in {}",
+        shown["first_picture"],
+        state["behind"],
+        screenshot.display()
+    );
+    assert!(shown["advanced"].as_f64().unwrap() > 1.0, "{shown}");
+    assert!(state["decoded"].as_u64().unwrap() > 20 && state["audio"].as_u64().unwrap() > 0, "{shown}");
+    assert_eq!(
+        (&state["error"], &state["width"], &state["ranges"]),
+        (&Value::Null, &width.into(), &1.into()),
+        "{shown}"
+    );
+    for faults in ["foreign", "policy", "thrown"] {
+        assert_eq!(shown[faults], serde_json::json!([]), "{shown}");
+    }
+    assert!(fs::metadata(&screenshot).unwrap().len() > 10_000);
+    shown
+}
+
 #[test]
 #[ignore = "needs chromium and python3: host-tests/run runs it"]
 fn item_310_chromium_shows_the_page_with_scripts_and_without() {
@@ -385,42 +414,51 @@ fn item_310_chromium_shows_the_page_with_scripts_and_without() {
     command.args(["-re", "-stream_loop", "20", "-i"]).arg(clip()).args(["-c", "copy", "-f", "flv", &url]);
     let publishing = start(&mut command).unwrap();
     serve.wait_until_it_says("live/x goes to");
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     for (name, path, more) in
         [("page", "/", None), ("page-noscript", "/", Some("noscript")), ("page-hash", "/#live/x", None)]
     {
-        let screenshot = target.join(format!("{name}.png"));
-        let mut command = Command::new("python3");
-        command.args(["-c", BROWSER, "chromium", &format!("http://127.0.0.1:{}{path}", serve.port())]);
-        command.arg(&screenshot).arg("10").args(more);
-        let finished = finish_within(LIMIT * 2, &mut command).unwrap().successful().unwrap();
-        let shown: Value = serde_json::from_slice(&finished.stdout).unwrap();
+        let shown = watch(name, &format!("http://127.0.0.1:{}{path}", serve.port()), 10, more, 480);
         let state = &shown["state"];
-        println!(
-            "{name}: first picture after {} s, {} s behind, in {}",
-            shown["first_picture"],
-            state["behind"],
-            screenshot.display()
-        );
-        assert!(shown["advanced"].as_f64().unwrap() > 1.0, "{shown}");
-        assert!(state["decoded"].as_u64().unwrap() > 20 && state["audio"].as_u64().unwrap() > 0, "{shown}");
-        assert_eq!(
-            (&state["error"], &state["width"], &state["ranges"]),
-            (&Value::Null, &480.into(), &1.into()),
-            "{shown}"
-        );
-        for faults in ["foreign", "policy", "thrown"] {
-            assert_eq!(shown[faults], serde_json::json!([]), "{shown}");
-        }
         let source = state["src"].as_str().unwrap();
         assert_eq!(source.starts_with("blob:"), more.is_none(), "{source}");
         if more.is_none() {
             let text = state["text"].as_str().unwrap();
             assert!(text.contains("live/x") && text.contains("kbit/s") && text.contains("Players\n1"), "{text}");
         }
-        assert!(fs::metadata(&screenshot).unwrap().len() > 10_000);
     }
     drop(publishing);
+    serve.stop();
+}
+
+#[test]
+#[ignore = "needs chromium, python3 and ffmpeg 9: host-tests/run runs it"]
+fn item_365_chromium_plays_the_codecs_of_enhanced_rtmp() {
+    let (serve, directory) = (Serve::start(&[]), tempfile::tempdir().unwrap());
+    let codecs = [
+        ("av1-opus", "libaom-av1", ["-usage", "realtime"], "libopus"),
+        ("vp9-flac", "libvpx-vp9", ["-deadline", "realtime"], "flac"),
+    ];
+    // Both at the same time, because the browser starts slowly and then waits for frames.
+    std::thread::scope(|scope| {
+        for (name, video, speed, audio) in codecs {
+            let (serve, file) = (&serve, directory.path().join(format!("{name}.flv")));
+            scope.spawn(move || {
+                let mut command = Program::Ffmpeg9.ffmpeg();
+                command.args(["-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25"]);
+                command.args(["-f", "lavfi", "-i", "sine=440:sample_rate=48000", "-t", "8", "-c:v", video]);
+                command.args(speed).args(["-cpu-used", "8", "-g", "25", "-c:a", audio, "-f", "flv"]).arg(&file);
+                finish_within(LIMIT, &mut command).unwrap().successful().unwrap();
+                let mut command = Program::Ffmpeg9.ffmpeg();
+                command.args(["-re", "-stream_loop", "7", "-i"]).arg(&file);
+                command.args(["-c", "copy", "-f", "flv", &serve.url(&format!("live/{name}"))]);
+                let _publishing = start(&mut command).unwrap();
+                serve.wait_until_it_says(&format!("live/{name} goes to"));
+                let url = format!("http://127.0.0.1:{}/#live/{name}", serve.port());
+                let shown = watch(&format!("page-{name}"), &url, 5, None, 160);
+                assert!(shown["state"]["src"].as_str().unwrap().starts_with("blob:"), "{shown}");
+            });
+        }
+    });
     serve.stop();
 }
 
