@@ -1,4 +1,4 @@
-//! The device in QEMU publishes HEVC and Opus with Enhanced RTMP.
+//! The device in QEMU publishes HEVC and Opus with Enhanced RTMP, and a thumbnail as the second track of video.
 
 mod support;
 
@@ -23,17 +23,20 @@ fn hashes(file: &Path, arguments: &[&str]) -> Vec<String> {
 }
 
 /// The pictures, decoded.
-const PICTURES: &[&str] = &["-map", "0:v"];
+const PICTURES: &[&str] = &["-map", "0:v:0"];
+/// Those of the second track, decoded.
+const THUMBNAILS: &[&str] = &["-map", "0:v:1"];
 /// The packets of sound, as they are.
 const SOUND: &[&str] = &["-map", "0:a", "-c", "copy"];
 
 #[test]
 #[ignore = "needs qemu-system-arm and ffmpeg 9: host-tests/run runs it"]
-fn item_268_item_269_a_device_publishes_hevc_and_opus_and_ffmpeg_plays_them() {
+fn item_268_item_269_item_380_a_device_publishes_hevc_opus_and_a_thumbnail_and_ffmpeg_plays_them() {
     let (serve, directory) = (Serve::start(&[]), tempfile::tempdir().unwrap());
-    let (url, played) = (serve.url("live/hevc"), directory.path().join("played.flv"));
+    let (url, played) = (serve.url("live/hevc"), directory.path().join("played.mkv"));
     let mut command = Program::Ffmpeg9.ffmpeg();
-    command.args(["-i", &url, "-c", "copy", "-f", "flv"]).arg(&played);
+    // ffmpeg 9 writes two tracks to an FLV file with one that it cannot decode.
+    command.args(["-i", &url, "-map", "0:v", "-map", "0:a", "-c", "copy"]).arg(&played);
     let player = start(&mut command).unwrap();
     wait_until("it plays", LIMIT, || serve.said().contains("plays live/hevc\n")).unwrap();
     let url = url.replace("127.0.0.1", "10.0.2.2");
@@ -45,11 +48,14 @@ fn item_268_item_269_a_device_publishes_hevc_and_opus_and_ffmpeg_plays_them() {
     let source = board().join("../camera");
     let pictures = hashes(&source.join("camera.h265"), PICTURES);
     let sound = hashes(&source.join("camera.opus"), SOUND);
-    assert_eq!((pictures.len(), sound.len()), (50, 101));
+    let thumbnails = hashes(&source.join("camera.h264"), PICTURES);
+    assert_eq!((pictures.len(), sound.len(), thumbnails.len()), (50, 101, 20));
     let recording = serve.recording("live-hevc.flv");
     for file in [&played, &recording] {
         assert!(hashes(file, PICTURES) == pictures && hashes(file, SOUND) == sound, "{}: {log}", file.display());
+        assert!(hashes(file, THUMBNAILS) == thumbnails, "{}: {log}", file.display());
     }
     let has = |start: &[u8]| media(&recording).iter().any(|tag| tag.payload.starts_with(start));
     assert!(has(b"\x90hvc1") && has(b"\x91hvc1") && has(b"\x90Opus") && has(b"\x91Opus"));
+    assert!(has(b"\x96\0avc1\x01") && has(b"\x96\x01avc1\x01") && has(b"\xA6\x01avc1\x01"));
 }

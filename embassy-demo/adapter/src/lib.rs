@@ -326,6 +326,7 @@
 //! | `auth` | authentication of clients with the user and the password of the URL or of `ClientOptions` | 6,000 |
 //! | `enhanced` | Enhanced RTMP: `Tracks` with HEVC, AV1, VP9, Opus, FLAC and AC-3; the announcement in `connect`, for publishers and players (`ClientOptions::capabilities`), and old servers that refuse it | 1,400; 2,700 with HEVC and Opus |
 //! | `digest` | the handshake with HMAC-SHA256 digests | 9,800 |
+//! | `thumbnail` | a second track of video in [`Live`], with Enhanced RTMP ([`Live::thumbnail`]); turns on `live` and `enhanced` | 1,200 |
 //! | `ipv6` | hosts with IPv6 addresses | 21,100, nearly all in smoltcp |
 //! | `redirect` | clients follow a server that sends them to another one ([`embedded_rtmp::command::Status::redirect`]), or asks a [`Live`] stream or a [`Player`] to connect again ([`embedded_rtmp::command::ReconnectRequest`], [`Player::reconnect`]), at most three times in a row, to a URL of at most 255 bytes and never to a scheme that protects less; only the host of the caller's URL gets its user and password. [`Publisher::open`] and [`Player::open`] return a redirect as [`Error::Refused`] | 4,100 |
 //! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. With `rtmps`, also RTMPTS: [`over`] puts a tunnel inside TLS. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |
@@ -386,6 +387,8 @@ pub use client::sender::Sender;
 #[cfg(feature = "server")]
 pub use embedded_rtmp::relay::Played;
 pub use error::{Error, Refusal};
+#[cfg(feature = "thumbnail")]
+pub use live::Thumbnail;
 #[cfg(feature = "live")]
 pub use live::{
     Audio, Config, Counters, DropReason, Live, LiveRunner, MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Phase, Picture, Retry,

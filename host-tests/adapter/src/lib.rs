@@ -47,6 +47,8 @@ mod stall;
 mod streams;
 mod switch;
 mod take_over;
+#[cfg(feature = "thumbnail")]
+mod thumbnail;
 #[cfg(feature = "rtmps")]
 mod tls;
 mod transfer;

@@ -40,7 +40,7 @@ static OFFER: EncodedCapabilities<150> = Capabilities {
 .encode()
 .unwrap();
 
-static OPTIONS: ClientOptions<'static> = ClientOptions {
+pub(crate) static OPTIONS: ClientOptions<'static> = ClientOptions {
     capabilities: OFFER.as_bytes(),
     session: {
         let mut session = ClientConfig::new();
@@ -79,6 +79,12 @@ fn announced(request: &ConnectRequest<'_>) -> Said {
 /// Serves clients on `port`, four at the same time: those that announce something, and those that do not.
 async fn serve(stack: Stack<'_>, port: u16, reactions: [Reaction; 2], log: &Announced) {
     join_array([(); 4].map(|()| serve_one(stack, port, reactions, log))).await;
+}
+
+/// A server that closes each connection with an announcement, and accepts the others.
+#[cfg(feature = "thumbnail")]
+pub(crate) async fn old_server(stack: Stack<'_>, port: u16) {
+    serve(stack, port, [Closes, Accepts], &Announced::default()).await;
 }
 
 async fn serve_one(stack: Stack<'_>, port: u16, reactions: [Reaction; 2], log: &Announced) {

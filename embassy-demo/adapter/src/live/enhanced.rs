@@ -2,9 +2,14 @@
 //!
 //! The functions of a video codec are in a table, so that an image contains only those of the codecs that it uses.
 
+#[cfg(feature = "thumbnail")]
+use core::cell::Cell;
+
 use embedded_rtmp::media::enhanced::{HEADER_SIZE, Packet, TrackHeader};
 use embedded_rtmp::media::hevc;
 use embedded_rtmp::media::video::FrameType;
+#[cfg(feature = "thumbnail")]
+use embedded_rtmp::media::{avc, video};
 use embedded_rtmp::message::FourCc;
 
 use super::format::Format;
@@ -30,7 +35,7 @@ impl EnhancedAudio {
 
     /// Writes the sequence header.
     pub(super) fn header<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let at = emit(self.codec, None, None, buffer.first_chunk_mut()?);
+        let at = emit(self.codec, None, None, None, buffer.first_chunk_mut()?);
         let (to, _) = buffer.get_mut(at..)?.split_first_chunk_mut()?;
         *to = self.configuration;
         buffer.get(..at + usize::from(self.length))
@@ -59,14 +64,27 @@ impl VideoCodec {
         }
     }
 
-    /// Writes the sequence header, from the parameter sets for `configure`.
-    pub(super) fn header<'b>(&self, sets: [&[u8]; 3], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let at = emit(self.codec, Some(FrameType::KEY), None, buffer.first_chunk_mut()?);
+    /// Writes the sequence header of a track, from the parameter sets for `configure`.
+    pub(super) fn header<'b>(&self, sets: [&[u8]; 3], track: Option<u8>, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let at = emit(self.codec, Some(FrameType::KEY), None, track, buffer.first_chunk_mut()?);
         let length = (self.configure)(sets, buffer.get_mut(at..)?)?;
         buffer.get(..at + length)
     }
 }
 
+/// H.264 in a track with a number, which has the header of Enhanced RTMP.
+#[cfg(feature = "thumbnail")]
+pub(super) static AVC: VideoCodec = VideoCodec {
+    codec: FourCc::AVC,
+    format: Format::Avc,
+    configure: |[sps, pps, _], buffer| {
+        let message = avc::sequence_header(&[sps], &[pps], buffer).ok()?.len();
+        // The record comes after the header without Enhanced RTMP, which is removed.
+        let bytes = Cell::from_mut(buffer).as_slice_of_cells();
+        bytes.iter().zip(bytes.iter().skip(video::HEADER_SIZE)).for_each(|(to, from)| to.set(from.get()));
+        message.checked_sub(video::HEADER_SIZE)
+    },
+};
 pub(super) static HEVC: VideoCodec = VideoCodec {
     codec: FourCc::HEVC,
     format: Format::Hevc,
@@ -77,17 +95,18 @@ pub(super) static HEVC: VideoCodec = VideoCodec {
 pub(super) static AV1: VideoCodec = VideoCodec::configured(FourCc::AV1);
 pub(super) static VP9: VideoCodec = VideoCodec::configured(FourCc::VP9);
 
-/// Writes the header of a message. `frame` is `None` for audio. Without a composition time, it is a sequence header.
-/// Returns the length of the header.
+/// Writes the header of a message. `frame` is `None` for audio. Without a composition time, it is a sequence header. `track`
+/// is `None` for the first track. Returns the length of the header.
 // The one caller of `TrackHeader::emit`, which is then inlined without what is never used.
 #[inline(never)]
 pub(super) fn emit(
     codec: FourCc,
     frame: Option<FrameType>,
     composition_time: Option<i32>,
+    track: Option<u8>,
     buffer: &mut [u8; HEADER_SIZE],
 ) -> usize {
     let packet = if composition_time.is_some() { Packet::CodedFrames } else { Packet::SequenceStart };
     let composition_time = composition_time.unwrap_or(0);
-    TrackHeader { packet, codec, track: None, frame, composition_time, nanoseconds: 0 }.emit(buffer).len()
+    TrackHeader { packet, codec, track, frame, composition_time, nanoseconds: 0 }.emit(buffer).len()
 }

@@ -23,6 +23,8 @@ mod slot;
 #[cfg(feature = "server")]
 pub(crate) mod source;
 mod status;
+#[cfg(feature = "thumbnail")]
+mod thumbnail;
 mod timeline;
 mod tracks;
 
@@ -32,6 +34,8 @@ pub use over::{StreamLive, StreamRunner, StreamState, over};
 pub use retry::Retry;
 pub use runner::LiveRunner;
 pub use status::{Counters, Phase, Status, Tally};
+#[cfg(feature = "thumbnail")]
+pub use thumbnail::Thumbnail;
 pub use tracks::{MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Tracks};
 
 use core::cell::RefCell;
@@ -184,15 +188,7 @@ impl<T: Transport> Live<T> {
     /// need. A request stays pending until one task has received it. The future can be dropped. An encoder that only asks
     /// before each picture polls it once: `poll_once(live.keyframe_wanted()).is_ready()`, with `embassy_futures::poll_once`.
     pub async fn keyframe_wanted(&self) {
-        poll_fn(|cx| {
-            let mut shared = self.shared.borrow_mut();
-            if !core::mem::take(&mut shared.is_keyframe_wanted) {
-                shared.watchers.register(cx);
-                return Poll::Pending;
-            }
-            Poll::Ready(())
-        })
-        .await;
+        poll_fn(|cx| self.shared.borrow_mut().poll_keyframe_wanted(VIDEO, cx)).await;
     }
 
     /// Leaves [`Phase::Stopped`], for whatever reason the stream is stopped: [`Self::stop`], [`Config::starts`], the limit of

@@ -2,6 +2,8 @@
 //!
 //! - A chunk that was begun is finished first, by its owner.
 //! - Between chunks, audio goes before video, and headers before both.
+//! - Both tracks of video use one chunk stream. A message is finished before the next one begins. Between messages, the
+//!   main track goes before the thumbnail.
 //! - If there is no room, all wait. Only the runner registers with the transport, and wakes the senders when there is room.
 
 use core::task::{Context, Poll, Waker};
@@ -12,7 +14,9 @@ use embedded_rtmp::session::RequestError;
 use embedded_rtmp::time::Instant;
 
 use super::message::{Content, Message};
-use super::shared::Shared;
+use super::shared::{ALL, Shared};
+#[cfg(feature = "thumbnail")]
+use super::slot::THUMBNAIL;
 use super::slot::{AUDIO, By, DATA, Open, Slot, VIDEO, kind};
 use super::status::{Phase, Tally};
 use super::timeline::Lateness;
@@ -32,25 +36,56 @@ enum Progress {
     All,
 }
 
+/// The slots of the other senders.
+#[cfg(not(feature = "thumbnail"))]
+fn others(me: usize) -> [usize; 1] {
+    [VIDEO - me]
+}
+
+/// The slots of the other senders.
+#[cfg(feature = "thumbnail")]
+fn others(me: usize) -> [usize; 2] {
+    match me {
+        AUDIO => [THUMBNAIL, VIDEO],
+        THUMBNAIL => [AUDIO, VIDEO],
+        _ => [AUDIO, THUMBNAIL],
+    }
+}
+
 impl<T: Transport> Shared<T> {
     // Not inlined, because it has many callers.
     #[inline(never)]
     fn slot(&mut self, me: usize) -> &mut Slot {
+        #[cfg(not(feature = "thumbnail"))]
         let [audio, video, data] = &mut self.slots;
+        #[cfg(feature = "thumbnail")]
+        let [audio, thumbnail, video, data] = &mut self.slots;
         match me {
             AUDIO => audio,
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => thumbnail,
             VIDEO => video,
             _ => data,
         }
     }
 
     fn tally(&mut self, me: usize) -> &mut Tally {
-        if me == AUDIO { &mut self.counters.audio } else { &mut self.counters.video }
+        match me {
+            AUDIO => &mut self.counters.audio,
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => &mut self.counters.thumbnail,
+            _ => &mut self.counters.video,
+        }
     }
 
     fn lateness(&mut self, me: usize) -> &mut Lateness {
         let [audio, video] = &mut self.lateness;
-        if me == AUDIO { audio } else { video }
+        match me {
+            AUDIO => audio,
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => &mut self.second.lateness,
+            _ => video,
+        }
     }
 
     fn count_dropped(&mut self, me: usize) {
@@ -60,14 +95,14 @@ impl<T: Transport> Shared<T> {
 
     /// Accepts a send, and returns its ticket.
     fn claim(&mut self, me: usize, message: &mut Message<'_>) -> Result<u32, DropReason> {
-        let (now, class) = (clock(), message.class(&self.tracks));
-        let awaited_keyframe = self.policy.awaits_keyframe();
+        let (now, class) = (clock(), message.class(self.tracks(me)));
+        let awaited_keyframe = self.policy(me).awaits_keyframe();
         if let Err(why) = self.admit(me, class, message, now) {
             self.count_dropped(me);
             // Each dropped keyframe is requested again. A dropped inter picture requests one only if none is awaited.
             let is_needed = class == FrameClass::Keyframe || (class == FrameClass::Inter && !awaited_keyframe);
             if is_needed && self.phase() == Phase::Live {
-                self.lose_video();
+                self.lose_video(me);
             }
             return Err(why);
         }
@@ -97,11 +132,11 @@ impl<T: Transport> Shared<T> {
             return Err(DropReason::LegacyServer);
         }
         if let Content::Picture(picture) = &message.content
-            && self.tracks.take_in_band(picture.units)
+            && self.tracks(me).take_in_band(picture.units)
         {
-            self.announce();
+            self.announce(self.headers_after(me));
         }
-        if !message.make_header(&self.tracks) {
+        if !message.make_header(self.tracks(me)) {
             return Err(DropReason::NoTrack);
         }
         if message.length > MAX_MESSAGE_LENGTH {
@@ -113,15 +148,28 @@ impl<T: Transport> Shared<T> {
         message.timestamp = timestamp;
         let waited = self.waited;
         self.late = self.lateness(me).of(timestamp, millis, waited);
-        if self.policy.admit(class, self.late) { Ok(()) } else { Err(DropReason::Late) }
+        #[cfg(not(feature = "thumbnail"))]
+        let late = self.late;
+        #[cfg(feature = "thumbnail")]
+        let late = self.late_for(me, millis);
+        if self.policy(me).admit(class, late) { Ok(()) } else { Err(DropReason::Late) }
+    }
+
+    /// The headers that are due after the parameter sets of a slot have changed.
+    fn headers_after(&self, me: usize) -> u8 {
+        match me {
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => self.headers_due | 1 << THUMBNAIL,
+            _ => ALL,
+        }
     }
 
     /// Returns whether the server refuses Enhanced RTMP, and the track of a slot needs it.
     // Not inlined, because it has two callers.
     #[cfg(feature = "enhanced")]
     #[inline(never)]
-    fn is_refused(&self, me: usize) -> bool {
-        self.connection.offering.is_legacy() && self.tracks.is_enhanced(me)
+    fn is_refused(&mut self, me: usize) -> bool {
+        self.connection.offering.is_legacy() && self.tracks(me).is_enhanced(me)
     }
 
     /// Sends as much of a message as there is room for.
@@ -183,7 +231,7 @@ impl<T: Transport> Shared<T> {
         tally.sent = tally.sent.wrapping_add(1);
         self.counters.bytes = self.counters.bytes.wrapping_add(length.into());
         if self.slot(me).class == FrameClass::Keyframe {
-            self.is_keyframe_wanted = false;
+            *self.is_keyframe_wanted(me) = false;
         }
         self.measure();
         self.release(me);
@@ -201,8 +249,8 @@ impl<T: Transport> Shared<T> {
         if let Some(open) = slot.open.as_mut().filter(|_| is_cut) {
             open.by = By::Nobody;
         }
-        if me == VIDEO && (is_cut || slot.class != FrameClass::Disposable) {
-            self.lose_video();
+        if me != AUDIO && (is_cut || slot.class != FrameClass::Disposable) {
+            self.lose_video(me);
         }
         self.count_dropped(me);
         self.slot(me).waker.wake();
@@ -219,7 +267,7 @@ impl<T: Transport> Shared<T> {
             return self.end(me, DropReason::Late);
         }
         if self.slot(me).awaited_keyframe {
-            self.policy.await_keyframe();
+            self.policy(me).await_keyframe();
         }
         self.release(me);
     }
@@ -252,9 +300,11 @@ impl<T: Transport> Shared<T> {
     /// Wakes those that may have waited for a sender to give way.
     #[inline(never)]
     fn wake_others(&mut self, me: usize) {
-        let other = self.slot(1 - me);
-        if other.is_waiting {
-            other.waker.wake();
+        for other in others(me) {
+            let other = self.slot(other);
+            if other.is_waiting {
+                other.waker.wake();
+            }
         }
         if self.is_leaving() || self.headers_due != 0 || self.slots.iter().any(|slot| slot.is_open_by(By::Nobody)) {
             self.runner.wake();
@@ -277,7 +327,9 @@ impl<T: Transport> Shared<T> {
     /// Returns how many bytes of a slot's message may be written now, or `None` if it is another slot's turn or there is no
     /// room.
     fn turn(&mut self, me: usize) -> Option<usize> {
-        let gives_way = me == VIDEO && self.slot(AUDIO).is_waiting && self.headers_due == 0;
+        let gives_way = me != AUDIO && self.slot(AUDIO).is_waiting && self.headers_due == 0;
+        #[cfg(feature = "thumbnail")]
+        let gives_way = gives_way || self.waits_for_main_track(me);
         let csid = self.slot(me).open.map(|open| open.csid);
         let limit = match self.connection.client.open_chunk() {
             Some((open, left)) if Some(open) == csid => {
@@ -300,6 +352,10 @@ impl<T: Transport> Shared<T> {
         let mut progress = Progress::Nothing;
         while let Some(limit) = self.turn(me) {
             let open = self.slot(me).open;
+            #[cfg(feature = "thumbnail")]
+            if open.is_none() && self.is_other_track_open(me) {
+                break;
+            }
             let Connection { client, keys, transport, .. } = &mut self.connection;
             let csid = match open {
                 Some(open) if open.by == by => open.csid,
@@ -355,7 +411,7 @@ impl<T: Transport> Shared<T> {
                     self.headers_due &= !due;
                     continue;
                 }
-                _ => match self.tracks.header(me, &mut buffer) {
+                _ => match self.tracks(me).header(me, &mut buffer) {
                     Some(payload) => (By::Header, Message::header(payload, self.timeline.position())),
                     None => {
                         self.headers_due &= !due;

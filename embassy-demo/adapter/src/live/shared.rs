@@ -1,5 +1,7 @@
 //! The state that the runner and the handles share. It changes only in synchronous calls, so that every future can be dropped.
 
+use core::task::{Context, Poll};
+
 use embassy_time::Duration;
 #[cfg(feature = "auth")]
 use embedded_rtmp::auth::AuthError;
@@ -9,8 +11,12 @@ use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 
 use super::retry::{Outage, Retry};
-use super::slot::{AUDIO, By, Slot, VIDEO};
+#[cfg(feature = "thumbnail")]
+use super::slot::THUMBNAIL;
+use super::slot::{AUDIO, By, SLOTS, Slot, VIDEO};
 use super::status::{Counters, Phase, Status};
+#[cfg(feature = "thumbnail")]
+use super::thumbnail::SecondTrack;
 use super::timeline::{Lateness, Timeline};
 use super::tracks::Tracks;
 use super::{Config, DropReason};
@@ -29,6 +35,9 @@ use crate::wakers::{TaskWaker, Watchers};
 /// The incoming chunk streams for which there is memory besides the one that is being read. Servers send control messages and
 /// commands to a publisher, on two or three chunk streams.
 const CHUNK_STREAMS: usize = 4;
+
+/// The headers of all slots.
+pub(super) const ALL: u8 = (1 << SLOTS) - 1;
 
 /// Limits with which no message is too late.
 const PATIENT: DropLimits = DropLimits { disposable: u32::MAX, video: u32::MAX, audio: u32::MAX };
@@ -49,7 +58,7 @@ pub(super) struct Shared<T = Net<'static>> {
     phase: Phase,
     pub(super) runner: TaskWaker,
     /// The slots of audio, video and metadata.
-    pub(super) slots: [Slot; 3],
+    pub(super) slots: [Slot; SLOTS],
     pub(super) timeline: Timeline,
     /// The lateness of audio and of video.
     pub(super) lateness: [Lateness; 2],
@@ -72,6 +81,8 @@ pub(super) struct Shared<T = Net<'static>> {
     /// When the server last took bytes, or when no bytes waited to be sent.
     pub(super) taken_at: Instant,
     pub(super) tracks: Tracks,
+    #[cfg(feature = "thumbnail")]
+    pub(super) second: SecondTrack,
     pub(super) outage: Outage,
     pub(super) connection: Connection<'static, CHUNK_STREAMS, 0, T>,
     pub(super) last_error: Option<Error>,
@@ -101,9 +112,10 @@ impl<T: Transport> Shared<T> {
             stop_timeout,
             starts,
         } = config;
+        let drop_limits = drop_limits.unwrap_or(PATIENT);
         // What is zero at first comes one after another, because the compiler then clears it in one go.
         Self {
-            slots: const { [const { Slot::NONE }; 3] },
+            slots: const { [const { Slot::NONE }; SLOTS] },
             headers_due: 0,
             is_keyframe_wanted: false,
             #[cfg(feature = "redirect")]
@@ -127,7 +139,9 @@ impl<T: Transport> Shared<T> {
             last_error: None,
             is_in_order: true,
             is_wanted: starts,
-            policy: DropPolicy::new(drop_limits.unwrap_or(PATIENT)),
+            policy: DropPolicy::new(drop_limits),
+            #[cfg(feature = "thumbnail")]
+            second: SecondTrack::new(drop_limits),
             connection,
             url,
             client,
@@ -226,6 +240,10 @@ impl<T: Transport> Shared<T> {
     pub(super) fn start(&mut self) {
         if !self.is_wanted {
             (self.timeline, self.lateness) = (Timeline::NEW, [const { Lateness::NEW }; 2]);
+            #[cfg(feature = "thumbnail")]
+            {
+                self.second.lateness = Lateness::NEW;
+            }
         }
         self.is_wanted = true;
         self.runner.wake();
@@ -242,12 +260,13 @@ impl<T: Transport> Shared<T> {
     /// Sets the tracks that are sent from now on.
     pub(super) fn set_tracks(&mut self, tracks: Tracks) {
         self.tracks = tracks;
-        self.announce();
+        self.announce(ALL);
     }
 
-    /// All headers are to be sent, or sent again.
-    pub(super) fn announce(&mut self) {
-        self.headers_due = 0b111;
+    /// The headers of these slots are to be sent, or sent again: bit n is for slot n. Those that are due already are among
+    /// them.
+    pub(super) fn announce(&mut self, slots: u8) {
+        self.headers_due = slots;
         for slot in &mut self.slots {
             if let Some(open) = slot.open.as_mut().filter(|open| open.by == By::Header) {
                 open.by = By::Nobody;
@@ -262,8 +281,10 @@ impl<T: Transport> Shared<T> {
         self.goodput = Goodput::new();
         self.taken_at = clock();
         self.outage.interrupt(self.taken_at, &self.retry);
-        self.announce();
-        self.lose_video();
+        self.announce(ALL);
+        self.lose_video(VIDEO);
+        #[cfg(feature = "thumbnail")]
+        self.lose_video(THUMBNAIL);
         self.enter(Phase::Live);
     }
 
@@ -298,11 +319,46 @@ impl<T: Transport> Shared<T> {
         self.is_wanted
     }
 
-    /// Drops video until the next keyframe, and requests one.
-    pub(super) fn lose_video(&mut self) {
-        self.policy.await_keyframe();
-        self.is_keyframe_wanted = true;
+    /// Drops the video of a slot until its next keyframe, and requests one.
+    pub(super) fn lose_video(&mut self, me: usize) {
+        self.policy(me).await_keyframe();
+        *self.is_keyframe_wanted(me) = true;
         self.watchers.wake();
+    }
+
+    /// Takes the request for a keyframe of a slot's track, or waits for one.
+    pub(super) fn poll_keyframe_wanted(&mut self, me: usize, cx: &mut Context<'_>) -> Poll<()> {
+        if !core::mem::take(self.is_keyframe_wanted(me)) {
+            self.watchers.register(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    pub(super) fn is_keyframe_wanted(&mut self, me: usize) -> &mut bool {
+        match me {
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => &mut self.second.is_keyframe_wanted,
+            _ => &mut self.is_keyframe_wanted,
+        }
+    }
+
+    /// The policy that drops frames of a slot.
+    pub(super) fn policy(&mut self, me: usize) -> &mut DropPolicy {
+        match me {
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => &mut self.second.policy,
+            _ => &mut self.policy,
+        }
+    }
+
+    /// The tracks that contain that of a slot.
+    pub(super) fn tracks(&mut self, me: usize) -> &mut Tracks {
+        match me {
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => &mut self.second.tracks,
+            _ => &mut self.tracks,
+        }
     }
 
     /// Returns whether the runner ends the connection in good order: the stream is stopped, or the server has asked us to

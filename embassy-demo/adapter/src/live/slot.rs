@@ -1,4 +1,4 @@
-//! The messages of one kind: which send may write, and which message is open.
+//! The messages of one kind, or of one track of video: which send may write, and which message is open.
 //!
 //! ```text
 //!            claim()                the first byte              the last byte
@@ -22,15 +22,19 @@ use super::DropReason;
 use crate::wakers::TaskWaker;
 
 pub(super) const AUDIO: usize = 0;
-pub(super) const VIDEO: usize = 1;
+/// The second track of video, which uses the chunk stream of the first one. Only one of the two has an open message.
+#[cfg(feature = "thumbnail")]
+pub(super) const THUMBNAIL: usize = 1;
+pub(super) const VIDEO: usize = AUDIO + 1 + cfg!(feature = "thumbnail") as usize;
 /// The metadata, which has no owner.
-pub(super) const DATA: usize = 2;
+pub(super) const DATA: usize = VIDEO + 1;
+pub(super) const SLOTS: usize = DATA + 1;
 
 pub(super) const fn kind(slot: usize) -> MessageKind {
     match slot {
         AUDIO => MessageKind::AUDIO,
-        VIDEO => MessageKind::VIDEO,
-        _ => MessageKind::DATA,
+        DATA => MessageKind::DATA,
+        _ => MessageKind::VIDEO,
     }
 }
 

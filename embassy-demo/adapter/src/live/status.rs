@@ -47,6 +47,9 @@ pub struct Counters {
     pub audio: Tally,
     /// Pictures.
     pub video: Tally,
+    /// Pictures of the second track of video: [`Live::thumbnail`](crate::Live::thumbnail).
+    #[cfg(feature = "thumbnail")]
+    pub thumbnail: Tally,
     /// Bytes of payload in the messages that were sent.
     pub bytes: u64,
     /// How often a server has accepted the stream.
@@ -58,7 +61,15 @@ pub struct Counters {
 impl Counters {
     pub(super) const NONE: Self = {
         let none = Tally { sent: 0, dropped: 0 };
-        Self { audio: none, video: none, bytes: 0, connections: 0, stalls: 0 }
+        Self {
+            audio: none,
+            video: none,
+            #[cfg(feature = "thumbnail")]
+            thumbnail: none,
+            bytes: 0,
+            connections: 0,
+            stalls: 0,
+        }
     };
 }
 

@@ -2,6 +2,8 @@
 
 use embedded_rtmp::message::Timestamp;
 
+use super::slot::DATA;
+
 /// A message may be earlier than the one before it by this many milliseconds. It is then sent with the same timestamp.
 const JITTER: i32 = 500;
 /// A clock that advances by this many milliseconds more than ours, from one message to the next, has jumped.
@@ -20,24 +22,24 @@ pub(super) struct Timeline {
     zero: u32,
     has_begun: bool,
     is_broken: bool,
-    /// For each kind: the timestamp of the last message, and our time when it was sent.
-    last: [(u32, u32); 2],
+    /// For each slot of audio and video: the timestamp of the last message, and our time when it was sent.
+    last: [(u32, u32); DATA],
 }
 
 impl Timeline {
     /// A time line that has not begun.
-    pub(super) const NEW: Self = Self { zero: 0, has_begun: false, is_broken: false, last: [(0, 0); 2] };
+    pub(super) const NEW: Self = Self { zero: 0, has_begun: false, is_broken: false, last: [(0, 0); DATA] };
 
-    /// Returns the timestamp of a message of a kind that the source made at `time`, in microseconds of its clock. `now` is
+    /// Returns the timestamp of a message of a slot that the source made at `time`, in microseconds of its clock. `now` is
     /// our time in milliseconds.
     ///
     /// Returns `None` after the source's clock has jumped, until a message with `may_continue`, such as a keyframe.
-    pub(super) fn place(&mut self, kind: usize, time: u64, may_continue: bool, now: u32) -> Option<Timestamp> {
+    pub(super) fn place(&mut self, slot: usize, time: u64, may_continue: bool, now: u32) -> Option<Timestamp> {
         let time = (time / 1_000) as u32;
         if !self.has_begun {
-            *self = Self { zero: time, has_begun: true, is_broken: false, last: [(0, now); 2] };
+            *self = Self { zero: time, has_begun: true, is_broken: false, last: [(0, now); DATA] };
         }
-        let (last, at) = self.last.get(kind).copied().unwrap_or_default();
+        let (last, at) = self.last.get(slot).copied().unwrap_or_default();
         let mut millis = time.wrapping_sub(self.zero);
         let step = millis.wrapping_sub(last) as i32;
         let elapsed = now.wrapping_sub(at) as i32;
@@ -50,23 +52,23 @@ impl Timeline {
             millis = latest.wrapping_add(now.wrapping_sub(at)).wrapping_add(1);
             self.zero = time.wrapping_sub(millis);
             self.is_broken = false;
-            self.last = [(millis, now); 2];
+            self.last = [(millis, now); DATA];
         } else if step < 0 {
             millis = last;
         }
-        if let Some(place) = self.last.get_mut(kind) {
+        if let Some(place) = self.last.get_mut(slot) {
             *place = (millis, now);
         }
         Some(Timestamp(millis))
     }
 
-    /// Returns the latest timestamp so far.
+    /// Returns the latest timestamp so far, of audio and of the main video.
     pub(super) fn position(&self) -> Timestamp {
         Timestamp(self.latest().0)
     }
 
     fn latest(&self) -> (u32, u32) {
-        let [a, b] = self.last;
+        let [a, .., b] = self.last;
         if (a.0.wrapping_sub(b.0) as i32) < 0 { b } else { a }
     }
 }
@@ -105,6 +107,12 @@ impl Lateness {
         self.late
     }
 
+    /// Returns how late the last message was, less the time that has passed since.
+    #[cfg(feature = "thumbnail")]
+    pub(super) fn decayed(&self, now: u32) -> u32 {
+        self.late.saturating_sub(self.since_measured(now))
+    }
+
     /// Returns how long it is since the last message was measured.
     pub(super) const fn since_measured(&self, now: u32) -> u32 {
         now.wrapping_sub(self.measured_at)
@@ -113,10 +121,8 @@ impl Lateness {
 
 #[cfg(test)]
 mod tests {
+    use super::super::slot::{AUDIO, VIDEO};
     use super::*;
-
-    const VIDEO: usize = 1;
-    const AUDIO: usize = 0;
 
     #[test]
     fn the_first_message_is_at_zero_whatever_the_clock_of_the_source_says() {

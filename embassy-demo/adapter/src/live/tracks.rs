@@ -14,6 +14,8 @@ use super::enhanced::{EnhancedAudio, VideoCodec, emit};
 use super::format::Format;
 #[cfg(feature = "enhanced")]
 use super::slot::AUDIO;
+#[cfg(feature = "thumbnail")]
+use super::slot::THUMBNAIL;
 use super::slot::{DATA, VIDEO};
 use crate::fmt::impl_format;
 
@@ -54,6 +56,9 @@ pub struct Tracks {
     /// The codec of Enhanced RTMP. `None` for H.264.
     #[cfg(feature = "enhanced")]
     pub(super) codec: Option<&'static VideoCodec>,
+    /// The number of the video track. `None` for the only track, or the first one.
+    #[cfg(feature = "thumbnail")]
+    pub(super) number: Option<u8>,
     /// The width and the height of the pictures, if the caller has given them.
     size: Option<(u16, u16)>,
     audio: Audio,
@@ -85,6 +90,8 @@ impl Tracks {
         vps: 0,
         #[cfg(feature = "enhanced")]
         codec: None,
+        #[cfg(feature = "thumbnail")]
+        number: None,
         size: None,
         audio: Audio::None,
     };
@@ -157,11 +164,22 @@ impl Tracks {
         Format::Avc
     }
 
+    /// The number of the video track in its header.
+    #[cfg(feature = "enhanced")]
+    fn number(&self) -> Option<u8> {
+        #[cfg(feature = "thumbnail")]
+        return self.number;
+        #[cfg(not(feature = "thumbnail"))]
+        None
+    }
+
     /// Returns whether the track of a slot needs Enhanced RTMP.
     #[cfg(feature = "enhanced")]
     pub(super) fn is_enhanced(&self, slot: usize) -> bool {
         match slot {
             VIDEO => self.codec.is_some(),
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => true,
             AUDIO => matches!(self.audio, Audio::Enhanced(_)),
             _ => false,
         }
@@ -179,7 +197,11 @@ impl Tracks {
     pub(super) fn is_configured(&self) -> bool {
         #[cfg(feature = "enhanced")]
         if let Some(codec) = self.codec {
-            return self.sps > 0 && (codec.format != Format::Hevc || (self.pps > 0 && self.vps > 0));
+            return match codec.format {
+                Format::Avc => self.sps > 0 && self.pps > 0,
+                Format::Hevc => self.sps > 0 && self.pps > 0 && self.vps > 0,
+                Format::Whole => self.sps > 0,
+            };
         }
         self.sps > 0 && self.pps > 0
     }
@@ -219,7 +241,7 @@ impl Tracks {
     pub(super) fn video_header(&self, frame: FrameType, composition_time: i32, buffer: &mut HeaderOfMessage) -> u8 {
         #[cfg(feature = "enhanced")]
         if let Some(codec) = self.codec {
-            return emit(codec.codec, Some(frame), Some(composition_time), buffer) as u8;
+            return emit(codec.codec, Some(frame), Some(composition_time), self.number(), buffer) as u8;
         }
         let header = VideoTagHeader::Avc { frame, packet: AvcPacket::NAL_UNITS, composition_time };
         let Some(buffer) = buffer.first_chunk_mut() else { return 0 };
@@ -230,7 +252,7 @@ impl Tracks {
     pub(super) fn audio_header(&self, buffer: &mut HeaderOfMessage) -> u8 {
         #[cfg(feature = "enhanced")]
         if let Audio::Enhanced(audio) = &self.audio {
-            return emit(audio.codec, None, Some(0), buffer) as u8;
+            return emit(audio.codec, None, Some(0), None, buffer) as u8;
         }
         let Some(buffer) = buffer.first_chunk_mut() else { return 0 };
         let header = match self.audio {
@@ -260,7 +282,9 @@ impl Tracks {
     pub(super) fn header<'b>(&self, slot: usize, buffer: &'b mut HeaderBuffer) -> Option<&'b [u8]> {
         match slot {
             #[cfg(feature = "enhanced")]
-            VIDEO if self.codec.is_some() => self.codec?.header(self.configuration()?, buffer),
+            VIDEO if self.codec.is_some() => self.codec?.header(self.configuration()?, None, buffer),
+            #[cfg(feature = "thumbnail")]
+            THUMBNAIL => self.codec?.header(self.configuration()?, self.number, buffer),
             VIDEO => sequence_header(&[self.sps()], &[self.pps()], buffer).ok(),
             DATA if self.has_video && !self.is_configured() => None,
             DATA => self.metadata(buffer),

@@ -63,8 +63,22 @@ impl Default for Encoder {
     }
 }
 
+/// The pictures in their order, each with start codes: a delimiter, the parameter sets if it is a keyframe, the slices.
+pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
+    split(PICTURES, &DELIMITER)
+}
+
+/// The pictures of a stream, each of which begins with `delimiter`.
+pub(crate) fn split(mut rest: &'static [u8], delimiter: &'static [u8; 5]) -> impl Iterator<Item = &'static [u8]> {
+    core::iter::from_fn(move || {
+        let (picture, behind) = first(rest, delimiter);
+        rest = behind;
+        (!picture.is_empty()).then_some(picture)
+    })
+}
+
 /// The first picture of a stream, and the rest of it. Every picture begins with `delimiter`.
-pub(crate) fn first<'p>(pictures: &'p [u8], delimiter: &[u8; 5]) -> (&'p [u8], &'p [u8]) {
+fn first<'p>(pictures: &'p [u8], delimiter: &[u8; 5]) -> (&'p [u8], &'p [u8]) {
     let next = pictures.windows(delimiter.len()).skip(1).position(|bytes| bytes == delimiter);
     pictures.split_at(next.map_or(pictures.len(), |at| at + 1))
 }

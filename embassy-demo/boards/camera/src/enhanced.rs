@@ -1,6 +1,6 @@
 //! A recorded stream with the codecs of Enhanced RTMP: HEVC and Opus.
 
-use crate::encoder::first;
+use crate::encoder::split;
 
 /// 50 pictures of 160 × 90, 25 per second, in Annex B. Every 25th picture is a keyframe, with the parameter sets. Made with
 /// `ffmpeg -f lavfi -i testsrc2=size=160x90:rate=25 -t 2 -c:v libx265 -preset slow -crf 36
@@ -22,12 +22,7 @@ pub const PACKET_MICROS: u64 = 20_000;
 
 /// The pictures of HEVC, each with start codes: a delimiter, the parameter sets if it is a keyframe, the slices.
 pub fn hevc_pictures() -> impl Iterator<Item = &'static [u8]> {
-    let mut rest = PICTURES;
-    core::iter::from_fn(move || {
-        let (picture, behind) = first(rest, &DELIMITER);
-        rest = behind;
-        (!picture.is_empty()).then_some(picture)
-    })
+    split(PICTURES, &DELIMITER)
 }
 
 /// The header of the sound, `OpusHead`.

@@ -14,7 +14,7 @@ mod microphone;
 #[cfg(test)]
 mod tests;
 
-pub use encoder::{Coded, Encoder, PICTURE_INTERVAL};
+pub use encoder::{Coded, Encoder, PICTURE_INTERVAL, pictures};
 pub use enhanced::{PACKET_MICROS, PICTURE_MICROS, hevc_pictures, opus_head, opus_packets};
 pub use microphone::Microphone;
 

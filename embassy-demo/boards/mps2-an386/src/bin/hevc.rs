@@ -1,17 +1,18 @@
-//! Board: MPS2 AN386 in QEMU. Publishes HEVC and Opus with Enhanced RTMP: 2 s of a recorded stream, as encoders would
-//! deliver it. The exit code says whether all of it was sent.
+//! Board: MPS2 AN386 in QEMU. Publishes HEVC and Opus with Enhanced RTMP, and a thumbnail in H.264 as the second track of
+//! video: 2 s of a recorded stream, as encoders would deliver it. The exit code says whether all of it was sent.
 //!
 //! `./run --hevc rtmp://10.0.2.2:1935/live/cam`
 #![no_std]
 #![no_main]
 
-use camera::{PACKET_MICROS, PICTURE_MICROS, hevc_pictures, opus_head, opus_packets};
+use camera::{PACKET_MICROS, PICTURE_INTERVAL, PICTURE_MICROS, hevc_pictures, opus_head, opus_packets};
 use defmt_semihosting as _; // the log's way out
 use embassy_executor::Spawner;
-use embassy_futures::join::join;
+use embassy_futures::join::join3;
 use embassy_time::{Duration, Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::command::{Capabilities, CodecSupport, EncodedCapabilities, Extensions};
-use embedded_rtmp_embassy::embedded_rtmp::media::{avc::annex_b::Units, hevc};
+use embedded_rtmp_embassy::embedded_rtmp::media::avc::{UnitType, annex_b::Units};
+use embedded_rtmp_embassy::embedded_rtmp::media::hevc;
 use embedded_rtmp_embassy::embedded_rtmp::message::FourCc;
 use embedded_rtmp_embassy::{
     ClientOptions, Config, Live, LiveRunner, Phase, Picture, SendOutcome, State, Stopped, Tracks, new,
@@ -23,9 +24,9 @@ static STATE: State<4096, 8192> = State::new();
 
 /// What the device announces to the server.
 static CAPABILITIES: EncodedCapabilities<150> = Capabilities {
-    video: &[(FourCc::HEVC, CodecSupport::ENCODE)],
+    video: &[(FourCc::HEVC, CodecSupport::ENCODE), (FourCc::AVC, CodecSupport::ENCODE)],
     audio: &[(FourCc::OPUS, CodecSupport::ENCODE)],
-    extensions: Extensions(0),
+    extensions: Extensions::MULTITRACK,
     has_list: true,
 }
 .encode()
@@ -66,7 +67,18 @@ async fn media_task(mut live: Live) -> ! {
         }
         sent == opus_packets().count()
     };
-    let all_sent = join(pictures, sound).await == (true, true);
+    let thumbnails = async {
+        let mut sent = 0_usize;
+        for (at, picture) in (0..).step_by(PICTURE_INTERVAL.as_micros() as usize).zip(camera::pictures()) {
+            due(at).await;
+            let units: Vec<&[u8], 8> = Units::new(picture).take(8).collect();
+            let is_key = units.iter().any(|unit| UnitType::of(unit) == Some(UnitType::IDR_SLICE));
+            let outcome = live.thumbnail().send(Picture::new(at, at, is_key, &units)).await;
+            sent += usize::from(outcome == SendOutcome::Sent);
+        }
+        sent == camera::pictures().count()
+    };
+    let all_sent = join3(pictures, sound, thumbnails).await == (true, true, true);
     let is_good = live.stop().await == Stopped::InOrder && all_sent;
     defmt::info!("{}", live.status());
     host::exit(if is_good { 0 } else { 1 })
@@ -78,6 +90,7 @@ fn start(spawner: Spawner) -> Option<()> {
     config.client = &OPTIONS;
     let (live, runner) = new(stack, &STATE, HostRng, config);
     live.set_tracks(Tracks::hevc_in_band().opus(opus_head()?));
+    live.thumbnail().set_tracks(Tracks::h264_in_band());
     spawner.spawn(network_task(runner).ok()?);
     spawner.spawn(media_task(live).ok()?);
     Some(())

@@ -1,5 +1,6 @@
 //! Board: MPS2 AN386 in QEMU. The image of `publish.rs` with audio: it publishes H.264 and AAC, and with the feature
-//! `enhanced` HEVC and Opus, which it announces. The difference is the flash that Enhanced RTMP takes.
+//! `enhanced` HEVC and Opus, which it announces. The difference is the flash that Enhanced RTMP takes. With the feature
+//! `thumbnail`, it also publishes a thumbnail in HEVC.
 #![no_std]
 #![no_main]
 
@@ -59,6 +60,8 @@ fn main() -> ! {
         config.client = &OPTIONS;
         let (live, runner) = new(network::start(spawner), &STATE, HostRng, config);
         live.set_tracks(codecs::TRACKS);
+        #[cfg(feature = "thumbnail")]
+        live.thumbnail().set_tracks(codecs::TRACKS);
         if let (Ok(network), Ok(media)) = (network_task(runner), media_task(live)) {
             spawner.spawn(network);
             spawner.spawn(media);
@@ -79,6 +82,8 @@ async fn media_task(live: Live) -> ! {
         ticker.next().await;
         at = at.wrapping_add(40_000);
         live.video().send(Picture::new(at, at, true, &[&picture])).await;
+        #[cfg(feature = "thumbnail")]
+        live.thumbnail().send(Picture::new(at, at, true, &[&picture])).await;
         live.audio().send(at, &packet).await;
     }
 }
