@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use host_tests::firmware::{Firmware, FirmwareKind, is_part_of_the_clip};
 use host_tests::peers::{Program, Running, finish_within, free_port, start};
-use serde_json::Value;
+use support::browser::watch;
 use support::{clip, url};
 
 /// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
@@ -93,16 +93,5 @@ fn item_327_chromium_shows_the_clip_on_the_page_of_the_image() {
     let forward = format!("{port}:80");
     let mut firmware = Firmware::start_kind(FirmwareKind::Web, None, &["--hostfwd", &forward], &["serve"]).unwrap();
     firmware.wait_for("serving on ports", LIMIT).unwrap();
-    let screenshot = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/page-device.png");
-    let mut command = Command::new("python3");
-    command.args(["-c", include_str!("support/browser.py"), "chromium", &format!("http://127.0.0.1:{port}/")]);
-    let finished = finish_within(LIMIT, command.arg(&screenshot).arg("8")).unwrap().successful().unwrap();
-    let shown: Value = serde_json::from_slice(&finished.stdout).unwrap();
-    println!("first picture after {} s, in {}", shown["first_picture"], screenshot.display());
-    let state = &shown["state"];
-    assert!(shown["advanced"].as_f64().unwrap() > 1.0, "{shown}");
-    assert!(state["decoded"].as_u64().unwrap() > 20 && state["audio"].as_u64().unwrap() > 0, "{shown}");
-    for none in ["foreign", "policy", "thrown"] {
-        assert_eq!(shown[none].as_array().map(Vec::len), Some(0), "{shown}");
-    }
+    watch("page-device", &format!("http://127.0.0.1:{port}/"), 8, None, 480);
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use host_tests::peers::{Program, Running, finish_within, frame_hashes, start, wait_until};
 use serde_json::Value;
+use support::browser::watch;
 use support::{LIMIT, Serve, clip, publish_well, publisher};
 use tempfile::TempDir;
 
@@ -371,38 +372,6 @@ fn item_309_ffmpeg_plays_a_stream_as_mp4() {
         println!("{}: began after {video} pictures and {audio} audio frames", program.name());
         site.serve.stop();
     }
-}
-
-/// A client that opens a page in Chromium.
-const BROWSER: &str = include_str!("support/browser.py");
-
-/// Opens a page in Chromium for some seconds. Checks that its video of this width is played without faults, and saves a
-/// screenshot with this name. Returns what the page did.
-fn watch(name: &str, url: &str, seconds: u32, more: Option<&str>, width: u32) -> Value {
-    let screenshot = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/{name}.png"));
-    let mut command = Command::new("python3");
-    command.args(["-c", BROWSER, "chromium", url]).arg(&screenshot).arg(seconds.to_string()).args(more);
-    let finished = finish_within(LIMIT * 2, &mut command).unwrap().successful().unwrap();
-    let shown: Value = serde_json::from_slice(&finished.stdout).unwrap();
-    let state = &shown["state"];
-    println!(
-        "{name}: first picture after {} s, {} s behind, in {}",
-        shown["first_picture"],
-        state["behind"],
-        screenshot.display()
-    );
-    assert!(shown["advanced"].as_f64().unwrap() > 1.0, "{shown}");
-    assert!(state["decoded"].as_u64().unwrap() > 20 && state["audio"].as_u64().unwrap() > 0, "{shown}");
-    assert_eq!(
-        (&state["error"], &state["width"], &state["ranges"]),
-        (&Value::Null, &width.into(), &1.into()),
-        "{shown}"
-    );
-    for faults in ["foreign", "policy", "thrown"] {
-        assert_eq!(shown[faults], serde_json::json!([]), "{shown}");
-    }
-    assert!(fs::metadata(&screenshot).unwrap().len() > 10_000);
-    shown
 }
 
 #[test]

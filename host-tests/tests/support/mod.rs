@@ -1,6 +1,7 @@
 //! The tools of this package, started as a user would.
 #![allow(dead_code, unreachable_pub, reason = "each test file includes it, and uses a part")]
 
+pub mod browser;
 pub mod certificates;
 pub mod raw;
 pub mod refusing;
