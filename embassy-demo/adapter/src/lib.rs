@@ -324,7 +324,7 @@
 //! | `player` | [`Player`] | |
 //! | `server` | [`Server`] | |
 //! | `auth` | authentication of clients with the user and the password of the URL or of `ClientOptions` | 6,000 |
-//! | `enhanced` | Enhanced RTMP: `Tracks` with HEVC, AV1, VP9, Opus, FLAC and AC-3; the announcement in `connect`, for publishers and players (`ClientOptions::capabilities`), and old servers that refuse it | 1,400; 2,700 with HEVC and Opus |
+//! | `enhanced` | Enhanced RTMP: `Tracks` with HEVC, AV1, VP9, Opus, FLAC and AC-3; the announcement in `connect`, for publishers and players (`ClientOptions::capabilities`), and old servers that refuse it; `Server::request_reconnect` | 1,400; 2,700 with HEVC and Opus |
 //! | `digest` | the handshake with HMAC-SHA256 digests | 9,800 |
 //! | `thumbnail` | a second track of video in [`Live`], with Enhanced RTMP ([`Live::thumbnail`]); turns on `live` and `enhanced` | 1,200 |
 //! | `ipv6` | hosts with IPv6 addresses | 21,100, nearly all in smoltcp |

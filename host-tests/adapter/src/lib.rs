@@ -32,6 +32,8 @@ mod ports;
 mod race;
 #[cfg(all(feature = "enhanced", feature = "redirect"))]
 mod reconnect;
+#[cfg(all(feature = "enhanced", feature = "redirect"))]
+mod reconnect_server;
 #[cfg(feature = "redirect")]
 mod redirect;
 mod relay;

@@ -5,6 +5,10 @@
 
 use core::task::{Context, Poll};
 
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::command::ReconnectRequest;
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::relay::Directory;
 use embedded_rtmp::time::Instant;
 
 use crate::error::Error;
@@ -38,6 +42,10 @@ pub(crate) trait WebServer {
 
     /// Handles timeouts and registers the next one. Call this after all connections were polled.
     fn tick(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>);
+
+    /// Asks the clients in tunnels to connect again. Returns how many were asked.
+    #[cfg(feature = "enhanced")]
+    fn request_reconnect(&mut self, request: &ReconnectRequest<'_>, directory: &mut Directory<'_, '_>) -> usize;
 
     /// Ends all tunnels.
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>);
@@ -77,6 +85,11 @@ impl Web {
     }
 
     pub(crate) fn tick(&mut self, _: &mut Relay<'_, '_>, _: &mut Context<'_>) {}
+
+    #[cfg(feature = "enhanced")]
+    pub(crate) fn request_reconnect(&mut self, _: &ReconnectRequest<'_>, _: &mut Directory<'_, '_>) -> usize {
+        match *self {}
+    }
 
     pub(crate) fn shutdown(&mut self, _: &mut Relay<'_, '_>) {}
 }

@@ -27,6 +27,8 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use embassy_net::Stack;
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::command::ReconnectRequest;
 #[cfg(feature = "rtmpe")]
 use embedded_rtmp::crypt::AgreementLimit;
 use embedded_rtmp::relay::{Counts, Directory, DirectoryState, Played, PlayerEntry, RelayConfig, Ring, StreamEntry};
@@ -423,6 +425,45 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             Poll::Pending
         })
         .await
+    }
+
+    /// Asks all clients that publish or play, and that announce `Extensions::RECONNECT` in `connect`, to connect again (E-RTMP
+    /// v2): to this server, or to the application that the request names. Returns how many were asked. The requests are
+    /// sent while the server [runs](Self::run).
+    ///
+    /// The clients may stay, and are served until they leave. The next publisher of a stream that [`Handler::publish`]
+    /// accepts continues it, whatever [`ServerOptions::relay`] says about two publishers. It waits until the first one has
+    /// ended, at most for [`RelayConfig::answer_limit`]. Players stay, those that were not asked, too.
+    ///
+    /// A client may prepare its next connection before it leaves, so a server that asks its clients to connect to itself
+    /// needs a free socket, and [`ServerOptions::max_per_address`] must allow two connections. A server that is to stop
+    /// should also redirect new clients ([`Rejection::Redirect`](crate::Rejection::Redirect)).
+    ///
+    /// ```no_run
+    /// use core::future::Future;
+    ///
+    /// use embassy_futures::select::{Either, select};
+    /// use embedded_rtmp_embassy::embedded_rtmp::command::ReconnectRequest;
+    /// use embedded_rtmp_embassy::{Handler, Server};
+    ///
+    /// /// Serves. When `wish` is ready, asks the clients to connect to another server.
+    /// async fn serve(server: &mut Server<'_, 4, 1, 3>, handler: &mut dyn Handler, wish: impl Future<Output = ()>) {
+    ///     if let Either::Second(()) = select(server.run(handler), wish).await {
+    ///         let tc_url = Some("rtmp://other.example/live".into());
+    ///         server.request_reconnect(&ReconnectRequest { tc_url, description: "Maintenance.".into() });
+    ///     }
+    ///     server.run(handler).await;
+    /// }
+    /// ```
+    #[cfg(feature = "enhanced")]
+    pub fn request_reconnect(&mut self, request: &ReconnectRequest<'_>) -> usize {
+        let Self { slots, streams, players, directory, gateway, accepted, .. } = self;
+        let directory = &mut Directory::new(directory, streams, players);
+        let sockets =
+            slots.iter_mut().filter_map(|slot| slot.request_reconnect(request, directory).then_some(())).count();
+        let tunnels = gateway.as_mut().map_or(0, |gateway| gateway.request_reconnect(request, directory));
+        let accepted = accepted.as_mut().map_or(0, |accepted| accepted.request_reconnect(request, directory));
+        sockets.saturating_add(tunnels).saturating_add(accepted)
     }
 
     /// Stops listening, and ends all sessions in good order, within two seconds at most. [`Self::run`] listens again.

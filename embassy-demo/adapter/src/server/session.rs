@@ -2,9 +2,13 @@
 
 use core::task::{Context, Poll};
 
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::command::{Capabilities, Extensions, PeerCapabilities, ReconnectRequest};
 use embedded_rtmp::command::{Status, code};
 #[cfg(feature = "rtmpe")]
 use embedded_rtmp::crypt::KeyPair;
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::relay::Directory;
 use embedded_rtmp::relay::{PublishAnswer, Publisher, RelayRejection};
 use embedded_rtmp::session::{RequestError, Server, ServerConfig, ServerEvent};
 
@@ -18,6 +22,14 @@ use crate::transport::keys::Keys;
 
 /// The description of the answer to a seek or a switch, which the server does not support.
 const LIVE: &str = "The stream is live.";
+
+/// What the answer to a client that handles requests to reconnect announces: everything is passed on unchanged, to players or
+/// to the handler, and the server may send such a request.
+#[cfg(feature = "enhanced")]
+const CAPABILITIES: Capabilities<'_> = Capabilities {
+    extensions: Capabilities::PASSES_ON.extensions.with(Extensions::RECONNECT),
+    ..Capabilities::PASSES_ON
+};
 
 /// A session, or the memory for one.
 pub(crate) struct Session<'a, const STREAMS: usize> {
@@ -53,6 +65,21 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     /// Returns whether the client publishes, plays, or waits for the answer to `publish`.
     pub(crate) fn is_active(&self) -> bool {
         self.waits || self.server.is_active()
+    }
+
+    /// Asks the client to connect again, if it handles such a request and publishes or plays. What it publishes is handed over
+    /// to the next publisher. Returns whether it was asked.
+    #[cfg(feature = "enhanced")]
+    pub(crate) fn request_reconnect(
+        &mut self,
+        request: &ReconnectRequest<'_>,
+        directory: &mut Directory<'_, '_>,
+    ) -> bool {
+        let is_asked = self.is_active() && self.server.request_reconnect(request).is_ok();
+        if is_asked {
+            directory.hand_over(peer(self.id));
+        }
+        is_asked
     }
 
     /// The session is over.
@@ -246,6 +273,10 @@ fn handle_events<const STREAMS: usize>(
                     (Err(Rejection::Redirect(url)), _) => server.redirect_connect(url)?,
                     (Err(rejection), _) => server.reject_connect(rejection.status("").1)?,
                     (Ok(()), Err(why)) if is_on => server.reject_connect(why.description())?,
+                    #[cfg(feature = "enhanced")]
+                    (Ok(()), _) if PeerCapabilities::new(request.values()).extensions().has(Extensions::RECONNECT) => {
+                        server.accept_connect_with(&CAPABILITIES)?;
+                    }
                     (Ok(()), _) => server.accept_connect()?,
                 }
             }

@@ -4,7 +4,11 @@ use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use embassy_net::{IpAddress, Stack};
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::command::ReconnectRequest;
 use embedded_rtmp::handshake;
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::relay::Directory;
 use embedded_rtmp::session::{self, Server, ServerConfig};
 use embedded_rtmp::time::Instant;
 
@@ -234,6 +238,16 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             Phase::Viewing(viewing) => *viewing != Viewing::Playing,
             Phase::Listening(..) | Phase::Closing(_) => false,
         }
+    }
+
+    /// Asks the client to connect again. Returns whether it was asked.
+    #[cfg(feature = "enhanced")]
+    pub(crate) fn request_reconnect(
+        &mut self,
+        request: &ReconnectRequest<'_>,
+        directory: &mut Directory<'_, '_>,
+    ) -> bool {
+        matches!(self.phase, Phase::Serving) && self.session.request_reconnect(request, directory)
     }
 
     /// Disconnects the client, so that another one can connect.

@@ -2,6 +2,10 @@
 
 use core::task::{Context, Poll};
 
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::command::ReconnectRequest;
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::relay::Directory;
 use embedded_rtmp::session::{ConfigError, Server, ServerConfig, SessionBuffers};
 use heapless::Vec;
 
@@ -16,6 +20,10 @@ use crate::transport::{Pipe, Transport};
 pub(crate) trait StreamServer {
     /// Does everything that can be done now, and registers the task's waker.
     fn poll(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>);
+
+    /// Asks the clients to connect again. Returns how many were asked.
+    #[cfg(feature = "enhanced")]
+    fn request_reconnect(&mut self, request: &ReconnectRequest<'_>, directory: &mut Directory<'_, '_>) -> usize;
 
     /// Ends all sessions.
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>);
@@ -89,6 +97,12 @@ impl<const N: usize, const STREAMS: usize> StreamServer for Streams<'_, N, STREA
         for place in &mut self.places {
             place.poll(self.session, relay, cx);
         }
+    }
+
+    #[cfg(feature = "enhanced")]
+    fn request_reconnect(&mut self, request: &ReconnectRequest<'_>, directory: &mut Directory<'_, '_>) -> usize {
+        let sessions = self.places.iter_mut().filter(|place| place.is_serving).map(|place| &mut place.session);
+        sessions.filter_map(|session| session.request_reconnect(request, directory).then_some(())).count()
     }
 
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>) {

@@ -5,6 +5,10 @@ mod web;
 
 use core::task::{Context, Poll};
 
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::command::ReconnectRequest;
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::relay::Directory;
 use embedded_rtmp::session::{Server, ServerConfig};
 use embedded_rtmp::tunnel::{self, TunnelConnection, TunnelId};
 
@@ -174,6 +178,12 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
         if let Some(at) = next {
             wake_at(at, cx);
         }
+    }
+
+    #[cfg(feature = "enhanced")]
+    fn request_reconnect(&mut self, request: &ReconnectRequest<'_>, directory: &mut Directory<'_, '_>) -> usize {
+        let sessions = self.places.iter_mut().filter(|place| place.tunnel.is_some()).map(|place| &mut place.session);
+        sessions.filter_map(|session| session.request_reconnect(request, directory).then_some(())).count()
     }
 
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>) {
