@@ -179,6 +179,17 @@ fn item_095_a_challenge_is_ours_young_and_for_one_user() {
 }
 
 #[test]
+fn item_384_bytes_after_the_hash_of_an_answer_are_ignored() {
+    let mut server = Server::new();
+    let app = server.challenged(START, &USER);
+    let (start, end) = app.split_once("&opaque").unwrap();
+    let hash = start.split_once("&response=").unwrap().1;
+    assert!(server.check(START, &app.replace(hash, &hash[..23])).is_some_and(|(_, is_failure)| is_failure));
+    assert!(server.check(START, &app.replace(hash, "")).is_some_and(|(_, is_failure)| is_failure));
+    assert_eq!(server.check(START, &format!("{start}\u{80}\u{7}\u{7F}&opaque{end}")), None);
+}
+
+#[test]
 fn item_095_answers_that_find_no_room_are_refused() {
     let mut server = Server::new();
     let apps: std::vec::Vec<_> = (0..5).map(|_| server.challenged(START, &USER)).collect();
