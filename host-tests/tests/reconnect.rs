@@ -202,6 +202,21 @@ fn item_385_a_player_stays_while_the_other_server_has_no_such_stream() {
 }
 
 #[test]
+fn item_278_item_385_a_player_leaves_a_server_that_stops() {
+    let other = Serve::start(&[]);
+    let first = Serve::start(&["--reconnect-to", &other.url("live"), "--drain", "20"]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let watching = start(&mut player(&first.url("live/cam"), &output, &[])).unwrap();
+    first.wait_until_it_says("plays live/cam");
+    let published = ended(publish_and_signal(&first, "TERM"));
+    let (status, played, errors) = played(watching);
+    assert_eq!((status, &published["reconnects"], &played["reconnects"]), (Some(0), &1.into(), &1.into()), "{errors}");
+    wait_until("the first server has stopped", LIMIT, || !support::listens(first.port())).unwrap();
+    assert!(all_payloads(&output) == all_payloads(&clip()));
+}
+
+#[test]
 #[ignore = "needs ffmpeg: host-tests/run runs it"]
 fn item_385_a_player_changes_over_while_ffmpeg_publishes() {
     let serve = Serve::start(&[]);

@@ -203,3 +203,43 @@ fn a_stream_that_ends_ends_its_session_and_a_shutdown_closes_it() {
         assert_eq!(end, End::Closed);
     });
 }
+
+#[cfg(all(feature = "enhanced", feature = "redirect"))]
+#[test]
+fn item_387_a_player_over_an_accepted_stream_is_asked_once_and_may_stay() {
+    use embedded_rtmp_embassy::End;
+    use embedded_rtmp_embassy::embedded_rtmp::command::ReconnectRequest;
+
+    with_devices(&Wire::new(), async |_, second| {
+        let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
+        let mut relayed = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
+        let (mut input, mut output, mut buffers) = ([0; 300], [0; 600], Memory::<1, 1>::new());
+        let accepted = Pipe::new(&mut input, &mut output);
+        let mut streams = Streams::<1>::new([(&accepted, buffers.session())]).unwrap();
+        let options = ServerOptions::default();
+        let server = Server::<2, 1, 1>::relaying(second, &[1935], &mut memory, &mut relayed, &options).unwrap();
+        let (mut server, mut handler) = (server.with_streams(&mut streams), AcceptAll::default());
+        let ((mut to_server, mut from_client), (mut to_client, mut from_server)) = (channel(), channel());
+        let (mut input, mut output) = ([0; 300], [0; 600]);
+        let pipe = Pipe::new(&mut input, &mut output);
+        let playing = async {
+            let (mut memory, url, mut viewer) = (Memory::<1, 1>::new(), Url::parse(URL).unwrap(), Watcher::default());
+            let (options, session) = (super::reconnect::config().client, memory.session());
+            let mut player = Player::<8, _>::open(&pipe, &url, options, session, &[9; 32]).await.unwrap();
+            assert_eq!(player.reconnect_request().map(|url| url.to_string()), None);
+            assert_eq!(player.run(&mut viewer).await, Ok(End::Reconnect));
+            assert_eq!(player.reconnect_request().unwrap().to_string(), "/other");
+            let goes_on = with_timeout(Duration::from_millis(500), player.run(&mut viewer)).await;
+            assert!(goes_on.is_err(), "{goes_on:?}");
+        };
+        let serving = async {
+            let _ = with_timeout(Duration::from_millis(500), server.run(&mut handler)).await;
+            let tc_url = Some("/other".into());
+            assert_eq!(server.request_reconnect(&ReconnectRequest { tc_url, description: "".into() }), 1);
+            server.run(&mut handler).await;
+        };
+        let client = pipe.run(&mut from_server, &mut to_server, playing);
+        let both = select(client, select(accepted.serve(&mut from_client, &mut to_client), serving));
+        let Either::First(((), _)) = both.await else { panic!("the server has ended the session") };
+    });
+}

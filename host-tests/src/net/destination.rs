@@ -1,5 +1,7 @@
 //! The destination of a client, after redirects and challenges.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, anyhow, bail};
 use embedded_rtmp::auth::{Authenticator, Credentials};
 use embedded_rtmp::command::{MAX_REDIRECTS, Status};
@@ -24,7 +26,12 @@ pub struct Destination {
     offer: Offer,
     /// The number of redirects that were followed.
     pub redirects: u8,
+    /// How many servers have asked the client to connect again, each soon after the one before, and when the last one did.
+    asked: (u8, Option<Instant>),
 }
+
+/// After a connection that lasted for this long, requests to connect again are counted from zero.
+const LASTED: Duration = Duration::from_secs(8);
 
 impl Destination {
     /// Creates the destination that the user has specified. `properties` announce Enhanced RTMP in `connect`; they may
@@ -39,6 +46,7 @@ impl Destination {
             has_codecs,
             offer,
             redirects: 0,
+            asked: (0, None),
         }
     }
 
@@ -83,12 +91,17 @@ impl Destination {
     /// [`Self::stream`].
     ///
     /// # Errors
-    /// The URL cannot be used, or its scheme protects less. Nothing has changed then.
+    /// The URL cannot be used, its scheme protects less, or too many servers have asked within a few seconds. Nothing has
+    /// changed then.
     pub fn reconnect(&mut self, url: Option<&str>) -> Result<()> {
+        let count = self.asked.1.filter(|at| at.elapsed() < LASTED).map_or(0, |_| self.asked.0);
+        if count == MAX_REDIRECTS {
+            bail!("more than {MAX_REDIRECTS} servers sent us elsewhere within a few seconds");
+        }
         let mut next = self.current.clone();
         next.answer = None;
         self.go_to(url.map_or(Ok(next), |url| self.current.redirected(url, &self.first))?)?;
-        self.redirects = 0;
+        (self.redirects, self.asked) = (0, (count + 1, Some(Instant::now())));
         Ok(())
     }
 
@@ -208,6 +221,23 @@ mod tests {
             destination.follow(&Status::parse(Decoder::new(&values))).unwrap();
         }
         assert!(destination.follow(&Status::parse(Decoder::new(&values))).is_err());
+    }
+
+    #[test]
+    fn item_107_at_most_three_requests_to_connect_again_are_followed_in_a_row() {
+        let mut destination = destination("rtmp://h/live/k");
+        for url in [Some("//i/other"), Some("/more"), None] {
+            destination.reconnect(url).unwrap();
+        }
+        assert_eq!(tc_url(&destination), "rtmp://i/more");
+        assert!(destination.reconnect(Some("//j/live")).is_err());
+        assert_eq!(tc_url(&destination), "rtmp://i/more");
+        let ago = Instant::now().checked_sub(LASTED).unwrap();
+        destination.asked.1 = Some(ago);
+        destination.reconnect(Some("//j/live")).unwrap();
+        assert_eq!((tc_url(&destination).as_str(), destination.asked.0), ("rtmp://j/live", 1));
+        assert!(destination.reconnect(Some("http://j/live")).is_err());
+        assert_eq!(destination.asked.0, 1);
     }
 
     #[test]
