@@ -1,4 +1,5 @@
-//! Enhanced RTMP with ffmpeg 9: it publishes all codecs and several tracks, and plays them early and late.
+//! Enhanced RTMP with ffmpeg 9: it publishes all codecs and several tracks, to `serve` and to a device, and plays them early
+//! and late.
 
 mod support;
 
@@ -7,11 +8,15 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use host_tests::firmware::Firmware;
 use host_tests::peers::{
     Application, Nginx, NginxOptions, NodeMediaServer, Program, finish_within, free_port, start, timed_frames,
     wait_until,
 };
-use support::{LIMIT, Serve, listens, played, player, publish_well, url};
+use support::{LIMIT, Serve, listens, played, player as player_of, publish_well, url};
+
+/// Long enough for a build of the firmware on a machine that is busy with other things.
+const FIRMWARE_LIMIT: Duration = Duration::from_secs(240);
 
 /// The inputs and encoders of each clip: 4 s, keyframes every second.
 const CLIPS: [(&str, &[&str], &[&str]); 3] = [
@@ -97,52 +102,81 @@ fn are_ends(found: &Streams, all: &Streams) -> bool {
     found.len() == all.len() && found.iter().zip(all).all(is_end)
 }
 
-/// Publishes a clip, and plays it with ffmpeg 9 and with `play`, each from the start and from the middle.
-fn through(serve: &Serve, directory: &Path, name: &str, inputs: &[&str], encoders: &[&str]) {
-    let file = |player: &str| directory.join(format!("{name}-{player}.flv"));
-    let clip = file("published");
+/// A program that plays.
+#[derive(Debug, Clone, Copy)]
+enum Player {
+    Ffmpeg9,
+    Ours,
+}
+
+use Player::{Ffmpeg9, Ours};
+
+/// A server that relays the clips.
+struct Relay<'s> {
+    /// The URL of a stream for the publisher and ffmpeg, and for our player.
+    urls: &'s dyn Fn(&str) -> [String; 2],
+    /// Returns how many players of a stream the server has accepted so far.
+    count: &'s dyn Fn(&str) -> usize,
+    log: &'s dyn Fn() -> String,
+    /// The players of each clip, from the start and from the middle.
+    early: &'s [Player],
+    late: &'s [Player],
+}
+
+/// Publishes a clip with ffmpeg 9, and plays it from the start and from the middle. Returns the frames of its streams.
+fn through(relay: &Relay<'_>, directory: &Path, name: &str, inputs: &[&str], encoders: &[&str]) -> Vec<Vec<String>> {
+    let clip = directory.join(format!("{name}-published.flv"));
     encode(inputs, encoders, &clip);
-    let url = serve.url(&format!("live/{name}"));
-    let plays = |count| {
-        let lines = || serve.said().matches(&format!("plays live/{name}\n")).count();
-        wait_until("it plays", LIMIT, || lines() >= count).unwrap_or_else(|error| panic!("{error}: {}", serve.said()));
+    let [url, for_ours] = (relay.urls)(name);
+    let before = (relay.count)(name);
+    let plays = |count: usize| {
+        wait_until("it plays", LIMIT, || (relay.count)(name) >= before + count)
+            .unwrap_or_else(|error| panic!("{error}: {}", (relay.log)()));
     };
-    let both = |when: &str| {
-        let mut command = Program::Ffmpeg9.ffmpeg();
-        command
-            .args(["-i", &url, "-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "flv"])
-            .arg(file(&format!("{when}-ffmpeg")));
-        let ffmpeg = start(&mut command).unwrap();
-        (ffmpeg, start(&mut player(&url, &file(&format!("{when}-ours")), &[])).unwrap())
+    let play = |when: &str, players: &[Player]| {
+        let start = |player: &Player| {
+            let file = directory.join(format!("{name}-{when}-{player:?}.flv"));
+            let mut command = match player {
+                Ffmpeg9 => {
+                    let mut command = Program::Ffmpeg9.ffmpeg();
+                    command.args(["-i", &url, "-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "flv"]).arg(&file);
+                    command
+                }
+                Ours => player_of(&for_ours, &file, &[]),
+            };
+            (*player, start(&mut command).unwrap(), file)
+        };
+        players.iter().map(start).collect::<Vec<_>>()
     };
-    let early = both("early");
-    plays(2);
+    let early = play("early", relay.early);
+    plays(early.len());
     let mut command = Program::Ffmpeg9.ffmpeg();
     command.args(["-re", "-i"]).arg(&clip).args(["-map", "0", "-c", "copy", "-f", "flv", &url]);
     let publisher = start(&mut command).unwrap();
     thread::sleep(Duration::from_millis(1_700));
-    let late = both("late");
-    plays(4);
-    publisher.finish_within(LIMIT).unwrap().successful().unwrap();
-    for (ffmpeg, ours) in [early, late] {
-        ffmpeg.finish_within(LIMIT).unwrap().successful().unwrap();
-        let (status, _, errors) = played(ours);
-        assert_eq!(status, Some(0), "{errors}");
-    }
+    let late = play("late", relay.late);
+    plays(early.len() + late.len());
+    publisher.finish_within(LIMIT).unwrap().successful().unwrap_or_else(|error| panic!("{error}: {}", (relay.log)()));
     let expected = frames(&clip);
     assert_eq!(expected.len(), inputs.len());
-    let check = |what: &str, file: &Path, are_equal: fn(&Streams, &Streams) -> bool| {
-        let found = frames(file);
-        let count = |streams: &Streams| streams.iter().map(Vec::len).collect::<Vec<_>>();
-        assert!(are_equal(&found, &expected), "{name}: {what}: {:?} of {:?}", count(&found), count(&expected));
-    };
-    check("the recording", &serve.recording(&format!("live-{name}.flv")), |found, all| found == all);
-    for player in ["early-ffmpeg", "early-ours"] {
-        check(player, &file(player), |found, all| found == all);
+    for (players, are_equal) in
+        [(early, (|found, all| found == all) as fn(&Streams, &Streams) -> bool), (late, are_ends)]
+    {
+        for (player, running, file) in players {
+            match player {
+                Ffmpeg9 => _ = running.finish_within(LIMIT).unwrap().successful().unwrap(),
+                Ours => {
+                    let (status, _, errors) = played(running);
+                    assert_eq!(status, Some(0), "{errors}");
+                }
+            }
+            let found = frames(&file);
+            let count = |streams: &Streams| streams.iter().map(Vec::len).collect::<Vec<_>>();
+            let (counts, file) = ((count(&found), count(&expected)), file.display());
+            assert!(are_equal(&found, &expected), "{file}: {counts:?}: {}", (relay.log)());
+        }
     }
-    for player in ["late-ffmpeg", "late-ours"] {
-        check(player, &file(player), are_ends);
-    }
+    expected
 }
 
 #[test]
@@ -152,9 +186,44 @@ fn item_251_item_252_early_and_late_players_get_all_codecs_and_tracks() {
     thread::scope(|scope| {
         for (name, inputs, encoders) in CLIPS {
             let (serve, directory) = (&serve, directory.path());
-            scope.spawn(move || through(serve, directory, name, inputs, encoders));
+            scope.spawn(move || {
+                let relay = Relay {
+                    urls: &|name| [(); 2].map(|()| serve.url(&format!("live/{name}"))),
+                    count: &|name| serve.said().matches(&format!("plays live/{name}\n")).count(),
+                    log: &|| serve.said(),
+                    early: &[Ffmpeg9, Ours],
+                    late: &[Ffmpeg9, Ours],
+                };
+                let all = through(&relay, directory, name, inputs, encoders);
+                assert!(frames(&serve.recording(&format!("live-{name}.flv"))) == all, "{name}: the recording");
+            });
         }
     });
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and ffmpeg 9: host-tests/run runs it"]
+fn item_251_item_252_early_and_late_players_of_a_device_get_all_codecs_and_tracks() {
+    let (ports, directory) = ([(); 2].map(|()| free_port().unwrap()), tempfile::tempdir().unwrap());
+    let forwards = [format!("{}:1935", ports[0]), format!("{}:80", ports[1])];
+    let options = ["--hostfwd", &forwards[0], "--hostfwd", &forwards[1]];
+    let mut firmware = Firmware::start(None, &options, &["serve"]).unwrap();
+    firmware.wait_for("serving on ports", FIRMWARE_LIMIT).unwrap();
+    let relay = Relay {
+        // One of its four sockets always listens on port 80.
+        urls: &|name| ports.map(|port| url(port, &format!("live/{name}"))),
+        count: &|_| firmware.log().matches("message stream 1 is played").count(),
+        log: &|| firmware.log(),
+        // It has memory for three players.
+        early: &[Ffmpeg9],
+        late: &[Ffmpeg9, Ours],
+    };
+    for (name, inputs, encoders) in CLIPS {
+        // The text of x265 about itself takes 2 KB in each sequence header, for which the device has no memory.
+        let encoders = encoders.iter().map(|option| option.replace("log-level=none", "log-level=none:info=0"));
+        let encoders: Vec<String> = encoders.collect();
+        through(&relay, directory.path(), name, inputs, &encoders.iter().map(String::as_str).collect::<Vec<_>>());
+    }
 }
 
 /// The codecs of the clips that `publish` sends to other servers.

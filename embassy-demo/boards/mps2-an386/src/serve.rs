@@ -59,8 +59,9 @@ static VIEWERS: StaticCell<Viewers<'static, 5>> = StaticCell::new();
 #[cfg(feature = "handover")]
 static HANDOVER: StaticCell<Handover<{ mps2_an386::settings::CONNECTIONS }>> = StaticCell::new();
 
-/// The ring has two seconds of the clip, for players that are slow.
-static STREAMS: ConstStaticCell<[StreamMemory<65_536>; PUBLISHERS]> =
+/// The ring has two seconds of the clip, for players that are slow. The headers are those of two tracks of video and two of
+/// audio.
+static STREAMS: ConstStaticCell<[StreamMemory<65_536, 1_280, 10>; PUBLISHERS]> =
     ConstStaticCell::new([const { StreamMemory::new() }; PUBLISHERS]);
 
 /// The publisher of the clip.
