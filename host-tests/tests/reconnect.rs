@@ -173,15 +173,24 @@ fn item_107_item_385_a_player_continues_on_another_server() {
 }
 
 #[test]
-fn item_385_if_the_other_server_is_dead_the_player_stays() {
-    let dead = free_port().unwrap();
-    let first = Serve::start(&["--reconnect-to", &url(dead, "live")]);
-    let directory = tempfile::tempdir().unwrap();
-    let output = directory.path().join("played.flv");
-    let [_, played] = play_and_signal(&first, &output, &[]);
-    assert_eq!((&played["reconnects"], &played["end"]), (&0.into(), &"Ended".into()), "{played}");
-    assert!(played["notices"].to_string().contains("there is no other connection"), "{played}");
-    assert!(media(&output) == media(&clip()));
+fn item_385_if_the_other_server_is_dead_or_refuses_the_player_stays() {
+    let refusing = Refusing::start(Refusal::Stream);
+    for port in [free_port().unwrap(), refusing.port] {
+        let first = Serve::start(&["--reconnect-to", &url(port, "live")]);
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("played.flv");
+        let watching = start(&mut player(&first.url("live/cam"), &output, &[])).unwrap();
+        first.wait_until_it_says("plays live/cam");
+        // The other server also refuses the publisher, which has left by then.
+        let _ = publish_and_signal(&first, "USR1").finish_within(LIMIT).unwrap();
+        let (status, played, errors) = played(watching);
+        let expected = (Some(0), &0.into(), &"Ended".into());
+        assert_eq!((status, &played["reconnects"], &played["end"]), expected, "{errors}");
+        assert!(played["notices"].to_string().contains("there is no other connection"), "{played}");
+        let (found, whole) = (media(&output), media(&clip()));
+        assert!(found.len() > 5 && whole.starts_with(&found), "{played}");
+    }
+    assert!(refusing.asked().contains(&"play cam".into()), "{:?}", refusing.asked());
 }
 
 #[test]

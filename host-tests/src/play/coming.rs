@@ -81,7 +81,7 @@ impl Coming {
     }
 
     /// Returns how the stream continues on this connection, if it does so now. `current` is when the current connection last brought
-    /// media. If there is no such connection any longer, it is `None`. `is_live` says that only a live stream is wanted.
+    /// media. It is `None` if that connection plays nothing or has ended. `is_live` says that only a live stream is wanted.
     pub(super) fn continues(
         &mut self,
         written: &Written,
@@ -93,8 +93,7 @@ impl Coming {
         let far = position.map_or((false, false), |(position, first)| is_far(position, first));
         let is_reached = far == (false, false) && position.is_some_and(|(position, first)| is_after(first, position));
         let continuation = if is_reached { Continuation::Seamless } else { Continuation::Unknown };
-        let Some(current) = current else { return Some(continuation) };
-        if written.is_empty() || current + QUIET <= now {
+        if written.is_empty() || current.is_none_or(|current| current + QUIET <= now) {
             return self.connection.is_playing.then_some(continuation);
         }
         // A recorded stream may begin again, and reach the position.

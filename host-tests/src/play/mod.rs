@@ -174,31 +174,31 @@ impl Player<'_> {
                 return Ok(outcome);
             }
             if !has_moved {
-                self.wait()?;
+                self.wait(report)?;
             }
         }
     }
 
-    fn wait(&mut self) -> Result<()> {
+    fn wait(&mut self, report: &mut Report) -> Result<()> {
         let limit = if self.old.is_some() || self.coming.is_some() || self.ended.is_some() { SHORT } else { LOOK };
         if self.ended.is_none()
             && let Err(error) = self.connection.link.handle_timeout()
         {
             return self.finish(Err(error));
         }
-        let has_other = self.coming.is_some();
         let link = match &mut self.coming {
             Some(coming) if self.ended.is_some() => &mut coming.connection.link,
             _ => &mut self.connection.link,
         };
+        // A connection that is being prepared has time limits of its own.
+        let is_prepared = matches!(self.prepared, Prepared::UnderWay(_));
         let is_silent = link.clock.now() >= link.received_at + self.options.silence;
-        if is_silent && self.outcome.is_none() {
+        if is_silent && self.outcome.is_none() && !(self.ended.is_some() && is_prepared) {
             let error = Error::msg(format!("nothing has come for {} s", self.options.silence.as_secs()));
-            match self.ended {
-                None => return self.finish(Err(error)),
-                Some(_) if has_other => return Err(error),
-                Some(_) => {}
-            }
+            return match self.ended {
+                None => self.finish(Err(error)),
+                Some(_) => self.lose_next(&error, report),
+            };
         }
         link.wait(limit)
     }
@@ -305,19 +305,14 @@ impl Player<'_> {
         let moved = match coming.step(before) {
             Ok(moved) => moved,
             Err(error) => {
-                self.coming = None;
                 self.lose_next(&error, report)?;
                 return Ok(true);
             }
         };
         let current = self.connection.media_at.filter(|_| self.ended.is_none());
         let now = coming.connection.link.clock.now();
-        let continuation = match (&self.ended, current) {
-            // The current connection waits for the answer to `play`.
-            (None, None) => coming.connection.is_playing.then_some(Continuation::Unknown),
-            _ => coming.continues(before, now, current, self.options.start == Start::Live),
-        };
-        let Some(continuation) = continuation else { return Ok(moved) };
+        let is_live = self.options.start == Start::Live;
+        let Some(continuation) = coming.continues(before, now, current, is_live) else { return Ok(moved) };
         let Some(coming) = self.coming.take() else { return Ok(moved) };
         self.change_over(*coming, continuation, report)?;
         Ok(true)
@@ -325,6 +320,7 @@ impl Player<'_> {
 
     /// The next connection is lost. The current one goes on, if it has not ended.
     fn lose_next(&mut self, error: &Error, report: &mut Report) -> Result<()> {
+        self.coming = None;
         report.notices.push(no_other_connection(error));
         self.ended.take().map_or(Ok(()), |ended| self.finish(ended))
     }
