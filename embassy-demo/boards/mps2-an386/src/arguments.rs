@@ -6,7 +6,7 @@ pub enum Command<'a> {
     /// Publish the clip.
     Publish(Publish<'a>),
     /// Accept publishers, and check what they send.
-    Serve(Serve),
+    Serve(Serve<'a>),
     /// Test the ports of the URL's host.
     Ports(&'a str),
     /// Measure.
@@ -28,11 +28,22 @@ pub struct Publish<'a> {
 
 /// How to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Serve {
+pub struct Serve<'a> {
     /// How many publishers until the end; `None`: for ever.
     pub publishers: Option<u32>,
     /// Also publish the clip.
     pub clip: bool,
+    /// The only client that may connect; `None`: every client.
+    pub credentials: Option<Credentials<'a>>,
+}
+
+/// A user and a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials<'a> {
+    /// The name.
+    pub user: &'a str,
+    /// The password.
+    pub password: &'a str,
 }
 
 /// What to measure. The program on the host starts this.
@@ -60,6 +71,8 @@ pub enum BadArguments<'a> {
     NoNumber(&'a str),
     /// There is no URL.
     NoUrl,
+    /// `--user` has no name and password behind it.
+    NoPassword,
 }
 
 /// Reads the words of a command line, without the program's name.
@@ -82,16 +95,22 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
             Ok(Command::Publish(Publish { url: url.ok_or(BadArguments::NoUrl)?, fast, loops, pin }))
         }
         "serve" => {
-            let (mut publishers, mut clip) = (None, cfg!(feature = "web"));
+            let (mut publishers, mut clip, mut credentials) = (None, cfg!(feature = "web"), None);
             while let Some(word) = words.next() {
                 match word {
                     "--once" => publishers = Some(1),
                     "--publishers" => publishers = Some(number(word, &mut words)?),
                     "--clip" => clip = true,
+                    "--user" if cfg!(feature = "auth") => {
+                        let (Some(user), Some(password)) = (words.next(), words.next()) else {
+                            return Err(BadArguments::NoPassword);
+                        };
+                        credentials = Some(Credentials { user, password });
+                    }
                     word => return Err(BadArguments::Unknown(word)),
                 }
             }
-            Ok(Command::Serve(Serve { publishers, clip }))
+            Ok(Command::Serve(Serve { publishers, clip, credentials }))
         }
         "ports" => match (words.next(), words.next()) {
             (None, _) => Err(BadArguments::NoUrl),
@@ -154,13 +173,23 @@ mod tests {
 
     #[test]
     fn serve_counts_publishers() {
-        assert_eq!(parsed("serve"), Ok(Command::Serve(Serve { publishers: None, clip: false })));
-        assert_eq!(parsed("serve --once"), Ok(Command::Serve(Serve { publishers: Some(1), clip: false })));
-        assert_eq!(
-            parsed("serve --publishers 4 --clip"),
-            Ok(Command::Serve(Serve { publishers: Some(4), clip: true }))
-        );
+        let forever = Serve { publishers: None, clip: false, credentials: None };
+        assert_eq!(parsed("serve"), Ok(Command::Serve(forever)));
+        assert_eq!(parsed("serve --once"), Ok(Command::Serve(Serve { publishers: Some(1), ..forever })));
+        let both = Serve { publishers: Some(4), clip: true, ..forever };
+        assert_eq!(parsed("serve --publishers 4 --clip"), Ok(Command::Serve(both)));
         assert_eq!(parsed("serve me"), Err(BadArguments::Unknown("me")));
+    }
+
+    #[test]
+    fn serve_takes_a_user_and_a_password_if_it_is_built_with_authentication() {
+        let (line, is_built) = ("serve --user cam s3cret", cfg!(feature = "auth"));
+        let credentials = Some(Credentials { user: "cam", password: "s3cret" });
+        let serve = Ok(Command::Serve(Serve { publishers: None, clip: false, credentials }));
+        assert_eq!(parsed(line), if is_built { serve } else { Err(BadArguments::Unknown("--user")) });
+        if is_built {
+            assert_eq!(parsed("serve --user cam"), Err(BadArguments::NoPassword));
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ extern crate std;
 
 pub mod arguments;
 pub mod check;
+#[cfg(all(feature = "auth", target_os = "none"))]
+pub mod door;
 pub mod lan9118;
 #[cfg(feature = "handover")]
 pub mod settings;

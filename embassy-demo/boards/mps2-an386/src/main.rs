@@ -6,6 +6,7 @@
 //! ./run publish rtmp://10.0.2.2:1935/live/cam [--fast] [--loops N]
 //! ./run ports rtmp://10.0.2.2
 //! ./run --hostfwd 1935 serve [--once | --publishers N] [--clip]
+//! ./run --rtmpt serve --user NAME PASSWORD
 //! ```
 //! The command line comes through semihosting, and so the log and the exit code go out.
 #![no_std]

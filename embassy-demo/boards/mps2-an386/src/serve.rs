@@ -1,7 +1,8 @@
 //! Accepts publishers on ports 1935 and 80, checks what they send, and relays it to players. With the feature `rtmpt`, the
 //! same in tunnels, and a page for browsers. With the feature `rtmpe`, also encrypted. With `--clip` it publishes the clip
 //! itself, as `live/clip`. With the feature `web`, it also serves browsers, and shows the clip in any case. With the feature
-//! `handover`, other HTTP requests are answered by `settings.rs`.
+//! `handover`, other HTTP requests are answered by `settings.rs`. With the feature `auth`, clients may be asked for a user and
+//! a password.
 
 use core::cell::Cell;
 
@@ -17,6 +18,8 @@ use embedded_rtmp_embassy::Handover;
 use embedded_rtmp_embassy::Viewers;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+#[cfg(feature = "auth")]
+use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
 use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::{
@@ -28,6 +31,8 @@ use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::Tunnel
 use mps2_an386::arguments::Serve;
 use mps2_an386::board::{host, network};
 use mps2_an386::check::{Stream, Track};
+#[cfg(feature = "auth")]
+use mps2_an386::door::Door;
 use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::clip;
@@ -70,10 +75,17 @@ static LOCAL: StaticCell<[LocalPublisher<'static>; 1]> = StaticCell::new();
 /// The time limit for closing the last connection.
 const GRACE: Duration = Duration::from_millis(500);
 
-pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
+pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve<'_>) -> bool {
     let over = Signal::new();
     let is_good = Cell::new(true);
-    let mut checker = Checker { streams: [None; SESSIONS], left: arguments.publishers, over: &over, is_good: &is_good };
+    let mut checker = Checker {
+        streams: [None; SESSIONS],
+        left: arguments.publishers,
+        over: &over,
+        is_good: &is_good,
+        #[cfg(feature = "auth")]
+        door: arguments.credentials.map(|credentials| Door::new(credentials, host::random())),
+    };
     stack.wait_config_up().await;
     let mut options = ServerOptions::default();
     // No publisher is expected to come back.
@@ -144,6 +156,8 @@ struct Checker<'c> {
     left: Option<u32>,
     over: &'c Signal<NoopRawMutex, ()>,
     is_good: &'c Cell<bool>,
+    #[cfg(feature = "auth")]
+    door: Option<Door<'c, SESSIONS>>,
 }
 
 impl Checker<'_> {
@@ -157,10 +171,23 @@ impl Handler for Checker<'_> {
         host::random()
     }
 
-    fn opened(&mut self, session: SessionId, _: Origin) {
+    fn opened(&mut self, session: SessionId, from: Origin) {
         if let Some(stream) = self.stream(session) {
             *stream = None;
         }
+        #[cfg(feature = "auth")]
+        if let Some(door) = &mut self.door {
+            door.opened(session, from);
+        }
+        #[cfg(not(feature = "auth"))]
+        let _ = from;
+    }
+
+    #[cfg(feature = "auth")]
+    fn connect(&mut self, session: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
+        let Some(door) = &mut self.door else { return Ok(()) };
+        let [a, b, c, d, e, f, g, h, ..] = host::random();
+        door.connect(session, request, [a, b, c, d, e, f, g, h])
     }
 
     fn publish(
