@@ -14,12 +14,26 @@ use support::{clip, url};
 /// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// Starts ffmpeg, which stores a stream without changing it.
-fn viewer(url: &str, directory: &Path, name: &str, arguments: &[&str]) -> (Running, PathBuf) {
-    let file = directory.join(name).with_extension("flv");
-    let mut viewer = Command::new("ffmpeg");
-    viewer.args(["-nostdin", "-v", "error", "-i", url]).args(arguments).args(["-c", "copy"]).arg(&file);
-    (start(&mut viewer).unwrap(), file)
+/// Starts ffmpeg `count` times, one after the other. Each stores a stream without changing it.
+///
+/// Each waits until the one before it gets the stream: smoltcp has no backlog, so a connection is refused while no socket
+/// listens.
+fn viewers(
+    firmware: &mut Firmware,
+    count: usize,
+    url: &str,
+    directory: &Path,
+    arguments: &[&str],
+) -> Vec<(Running, PathBuf)> {
+    let viewers = (1..=count).map(|number| {
+        let file = directory.join(format!("{number}.flv"));
+        let mut viewer = Command::new("ffmpeg");
+        viewer.args(["-nostdin", "-v", "error", "-i", url]).args(arguments).args(["-c", "copy"]).arg(&file);
+        let viewer = start(&mut viewer).unwrap();
+        firmware.wait_for_times(number, "a stream is played over HTTP", LIMIT).unwrap();
+        (viewer, file)
+    });
+    viewers.collect()
 }
 
 /// Returns the body of an answer, or fails if its status is another one.
@@ -47,8 +61,7 @@ fn item_326_curl_and_ffmpeg_get_the_page_and_the_clip_of_the_image() {
     // Other requests are handed over to an HTTP server of the application.
     assert_eq!(get(&format!("{base}/settings?of=camera"), "200"), "Settings\n");
     let stream = format!("{base}/live/clip.flv");
-    let viewers = ["one", "two"].map(|name| viewer(&stream, directory.path(), name, &["-t", "6"]));
-    firmware.wait_for("a stream is played over HTTP", LIMIT).unwrap();
+    let viewers = viewers(&mut firmware, 2, &stream, directory.path(), &["-t", "6"]);
     let status = get(&format!("{base}/status.json"), "200");
     assert!(status.contains("\"name\":\"live/clip\"") && status.contains("\"publishers\":1"), "{status}");
     // The page shows this.
@@ -76,7 +89,7 @@ fn item_326_one_publisher_and_four_viewers_fit_in_128_kb_of_ram() {
     let publisher = start(&mut Program::Ffmpeg.publisher(&clip(), &url, true)).unwrap();
     firmware.wait_for("is published", LIMIT).unwrap();
     let stream = format!("http://127.0.0.1:{web}/live/x.flv");
-    let viewers = ["one", "two", "three", "four"].map(|name| viewer(&stream, directory.path(), name, &[]));
+    let viewers = viewers(&mut firmware, 4, &stream, directory.path(), &[]);
     publisher.finish_within(LIMIT).unwrap();
     for (running, file) in viewers {
         let finished = running.finish_within(LIMIT).unwrap();

@@ -135,13 +135,16 @@ fn an_nginx_whose_callback_answers_200_accepts_publisher_and_player() {
 fn programs_report_that_a_stream_is_in_use() {
     let serve = support::Serve::start(&[]);
     let url = serve.url("live/x");
-    let first = start(&mut Program::Ffmpeg.publisher(&clip(), &url, true)).unwrap();
+    // It publishes until it is killed.
+    let mut endless = Command::new("ffmpeg");
+    endless.args(["-re", "-stream_loop", "-1", "-i"]).arg(clip()).args(["-c", "copy", "-f", "flv", &url]);
+    let mut first = start(&mut endless).unwrap();
     serve.wait_until_it_says("live/x goes to");
     for program in [Program::Ffmpeg, Program::Ffmpeg9, Program::Rtmp2] {
         let finished = finish_within(LIMIT, &mut program.publisher(&clip(), &url, true)).unwrap();
         assert!(!finished.status.success(), "{}", program.name());
     }
-    first.finish_within(LIMIT).unwrap().successful().unwrap();
+    assert!(first.ended().unwrap().is_none(), "{}", first.errors());
     wait_until("all were told", LIMIT, || serve.said().matches("is being published").count() == 3).unwrap();
 }
 

@@ -106,7 +106,15 @@ impl Firmware {
     /// # Errors
     /// The text is missing after the time limit, or the firmware has ended.
     pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
-        self.0.wait_until(text, limit, |firmware| firmware.output().contains(text))
+        self.wait_for_times(1, text, limit)
+    }
+
+    /// Waits until the log has this text at least `times` times.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_for_times(&mut self, times: usize, text: &str, limit: Duration) -> Result<()> {
+        self.0.wait_until(text, limit, |firmware| firmware.output().matches(text).count() >= times)
     }
 
     /// Waits for the end and returns the exit status and the log.
