@@ -56,6 +56,15 @@ pub(crate) fn copy_in_line(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
+/// Writes to `out` what belongs there of `bytes`, which are at position `offset` of a longer text. `out` is a part of that
+/// text and begins at position `at`.
+#[cfg(feature = "digest")]
+#[inline(never)]
+pub(crate) fn overlay(bytes: &[u8], offset: u16, at: u16, out: &mut [u8]) {
+    let bytes = bytes.get(usize::from(at.saturating_sub(offset))..).unwrap_or_default();
+    copy(bytes, out.get_mut(usize::from(offset.saturating_sub(at))..).unwrap_or_default());
+}
+
 /// Writes into a buffer, and counts the bytes that have no room, too.
 pub(crate) struct Output<'b> {
     pub(crate) buffer: &'b mut [u8],

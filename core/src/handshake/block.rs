@@ -3,6 +3,11 @@
 use super::OwnKey;
 #[cfg(feature = "digest")]
 use super::{BLOCK, DigestScheme, digest};
+use crate::bytes;
+
+/// The number of bytes that are generated at a time to compute the digest.
+#[cfg(feature = "digest")]
+const PIECE: usize = 64;
 
 /// C1 or S1: time (always 0), zero or a version, and 1,528 bytes of filler (section 5.2.3).
 ///
@@ -11,7 +16,8 @@ use super::{BLOCK, DigestScheme, digest};
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Block {
-    seed: [u32; 2],
+    /// As bytes, which need no alignment.
+    step: [u8; 8],
     #[cfg(feature = "digest")]
     signed: Option<Signed>,
 }
@@ -28,63 +34,44 @@ struct Signed {
 
 impl Block {
     pub(super) const fn new(seed: u64) -> Self {
-        let [a, b, c, d, e, f, g, h] = seed.to_le_bytes();
+        // Small seeds have large steps, too.
         Self {
-            seed: [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])],
+            step: (seed ^ 0x9E37_79B9_7F4A_7C15).to_le_bytes(),
             #[cfg(feature = "digest")]
             signed: None,
         }
     }
 
-    /// The byte at position `at`, of 1,536. A session makes one or two blocks, so this is written for size, not speed.
-    pub(super) fn byte(&self, at: u16, key: &OwnKey<'_>) -> u8 {
+    /// Fills `out` with the bytes from position `at` on, of 1,536.
+    pub(super) fn write(&self, at: u16, out: &mut [u8], key: &OwnKey<'_>) {
+        self.fill(at, out);
         #[cfg(feature = "digest")]
-        if let Some(signed) = &self.signed
-            && let Some(place) = at.checked_sub(self.digest_offset(signed.scheme))
-            && let Some(byte) = signed.digest.get(usize::from(place))
-        {
-            return *byte;
+        if let Some(signed) = &self.signed {
+            bytes::overlay(&signed.version, 4, at, out);
+            bytes::overlay(&signed.digest, self.digest_offset(signed.scheme), at, out);
         }
-        key.byte(at).unwrap_or_else(|| self.filler(at))
+        key.write(at, out);
+    }
+
+    /// As [`Self::write`], without the version, the digest and the public key. Each eight bytes are a multiple of the step.
+    /// The first eight are 0.
+    fn fill(&self, mut at: u16, mut out: &mut [u8]) {
+        while !out.is_empty() {
+            let eight = u64::from(at >> 3).wrapping_mul(u64::from_le_bytes(self.step));
+            let written = bytes::copy_in_line(eight.to_le_bytes().get(usize::from(at & 7)..).unwrap_or_default(), out);
+            out = out.get_mut(written..).unwrap_or_default();
+            at = at.wrapping_add(bytes::low_u16(written));
+        }
     }
 
     /// Whether `echo` is equal to the block from position `at` on. Bytes 4 to 7 are ignored: the peer puts the time of
     /// reading there (section 5.2.4).
     pub(super) fn matches(&self, at: u16, echo: &[u8], key: &OwnKey<'_>) -> bool {
-        (at..).zip(echo).all(|(at, theirs)| matches!(at, 4..8) || self.byte(at, key) == *theirs)
-    }
-
-    /// The byte at position `at`, without the digest and the public key.
-    fn filler(&self, at: u16) -> u8 {
-        let [byte, ..] = (self.word(at >> 2) >> ((at & 3) << 3)).to_le_bytes();
-        byte
-    }
-
-    /// Four bytes of the filler, the first one lowest.
-    #[inline(never)]
-    fn word(&self, index: u16) -> u32 {
-        match index {
-            0 => 0,
-            1 => self.version(),
-            _ => {
-                // The finalizer of MurmurHash3 over a counter: looks random, costs two multiplications.
-                let [low, high] = self.seed;
-                let mut word = u32::from(index).wrapping_mul(0x9E37_79B9).wrapping_add(low);
-                word = (word ^ (word >> 16)).wrapping_mul(0x85EB_CA6B) ^ high;
-                word = (word ^ (word >> 13)).wrapping_mul(0xC2B2_AE35);
-                word ^ (word >> 16)
-            }
-        }
-    }
-
-    #[cfg(not(feature = "digest"))]
-    const fn version(&self) -> u32 {
-        0
-    }
-
-    #[cfg(feature = "digest")]
-    fn version(&self) -> u32 {
-        self.signed.as_ref().map_or(0, |signed| u32::from_le_bytes(signed.version))
+        (at..).zip(echo).all(|(at, theirs)| {
+            let mut ours = [0];
+            self.write(at, &mut ours, key);
+            matches!(at, 4..8) || ours == [*theirs]
+        })
     }
 }
 
@@ -100,8 +87,15 @@ impl Block {
         self.signed = Some(Signed { version, scheme, digest: [0; digest::LENGTH as usize] });
         let offset = self.digest_offset(scheme);
         let mut mac = digest::Mac::new(key.signing());
-        for at in (0..offset).chain(offset.saturating_add(digest::LENGTH)..BLOCK) {
-            mac.update(&[self.byte(at, own)]);
+        for part in [0..offset, offset.saturating_add(digest::LENGTH)..BLOCK] {
+            let end = part.end;
+            for at in part.step_by(PIECE) {
+                let mut piece = [0; PIECE];
+                let length = usize::from(end.saturating_sub(at)).min(PIECE);
+                let piece = piece.get_mut(..length).unwrap_or_default();
+                self.write(at, piece, own);
+                mac.update(piece);
+            }
         }
         let digest = mac.finish();
         if let Some(signed) = &mut self.signed {
@@ -117,11 +111,18 @@ impl Block {
     /// The position of the public key in a block of this scheme.
     #[cfg(feature = "rtmpe")]
     pub(super) fn key_offset(&self, scheme: DigestScheme) -> u16 {
-        super::encrypted::offset(scheme, self.word(super::encrypted::base(scheme) >> 2).to_le_bytes())
+        super::encrypted::offset(scheme, self.pointer(super::encrypted::base(scheme)))
     }
 
     fn digest_offset(&self, scheme: DigestScheme) -> u16 {
-        digest::offset(scheme, self.word(scheme.base() >> 2).to_le_bytes())
+        digest::offset(scheme, self.pointer(scheme.base()))
+    }
+
+    /// The four bytes of the filler that determine a position.
+    fn pointer(&self, base: u16) -> [u8; 4] {
+        let mut pointer = [0; 4];
+        self.fill(base, &mut pointer);
+        pointer
     }
 }
 
@@ -131,7 +132,9 @@ mod tests {
     use super::*;
 
     fn whole(block: &Block) -> [u8; SCRATCH] {
-        core::array::from_fn(|at| block.byte(at as u16, &OwnKey::NONE))
+        let mut bytes = [0; SCRATCH];
+        block.write(0, &mut bytes, &OwnKey::NONE);
+        bytes
     }
 
     #[test]
@@ -142,6 +145,22 @@ mod tests {
         let mut counts = [0; 256];
         bytes[8..].iter().for_each(|&byte| counts[usize::from(byte)] += 1);
         assert!(counts.iter().all(|&count| count < 30), "no value dominates: {counts:?}");
+    }
+
+    #[test]
+    fn pieces_of_any_length_are_the_same_bytes() {
+        let block = Block::new(5);
+        let all = whole(&block);
+        for length in 1..10 {
+            let mut at = 0;
+            while at < SCRATCH {
+                let mut piece = [0; 9];
+                let piece = &mut piece[..length.min(SCRATCH - at)];
+                block.write(at as u16, piece, &OwnKey::NONE);
+                assert_eq!(*piece, all[at..at + piece.len()], "{length} bytes at {at}");
+                at += piece.len();
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! bytes.
 
 use super::{BLOCK_END, DigestScheme, END, Handshake, HandshakeConfig, HandshakeError, SCRATCH, VERSION, Versions};
+use crate::bytes;
 use crate::crypt::{self, Cipher, KeyPair, PublicKey};
 use crate::time::Instant;
 
@@ -38,10 +39,11 @@ impl OwnKey<'_> {
     #[cfg(test)]
     pub(super) const NONE: Self = Self { key: None };
 
-    /// Returns the byte at position `at` of the block, if it belongs to the key.
-    pub(super) fn byte(&self, at: u16) -> Option<u8> {
-        let (offset, key) = self.key?;
-        key.get(usize::from(at.checked_sub(offset)?)).copied()
+    /// Writes the key to its place in `out`, which begins at position `at` of the block.
+    pub(super) fn write(&self, at: u16, out: &mut [u8]) {
+        if let Some((offset, key)) = self.key {
+            bytes::overlay(key, offset, at, out);
+        }
     }
 }
 

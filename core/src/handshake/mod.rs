@@ -256,9 +256,7 @@ impl OwnKey<'_> {
     const NONE: Self = Self(core::marker::PhantomData);
 
     #[inline(always)]
-    fn byte(&self, _: u16) -> Option<u8> {
-        None
-    }
+    fn write(&self, _: u16, _: &mut [u8]) {}
 }
 
 /// One side of a handshake. See the [module](self) for its states.
@@ -342,14 +340,16 @@ impl Handshake {
         }
         let key = self.own_key(scratch);
         let length = self.transmit_len().min(out.len());
-        for byte in out.iter_mut().take(length) {
-            *byte = match self.sent {
-                0 => self.version(),
-                at @ 1..BLOCK_END => self.block.byte(at.wrapping_sub(1), &key),
-                at => scratch.get(usize::from(at.wrapping_sub(BLOCK_END))).copied().unwrap_or_default(),
-            };
-            self.sent = self.sent.wrapping_add(1);
+        let (sent, mut echo) = (self.sent, out.get_mut(..length).unwrap_or_default());
+        let mut block = echo.split_off_mut(..length.min(BLOCK_END.saturating_sub(sent).into())).unwrap_or_default();
+        if sent == 0
+            && let Some(version) = block.split_off_first_mut()
+        {
+            *version = self.version();
         }
+        self.block.write(sent.saturating_sub(1), block, &key);
+        bytes::copy(scratch.get(sent.saturating_sub(BLOCK_END).into()..).unwrap_or_default(), echo);
+        self.sent = sent.wrapping_add(bytes::low_u16(length));
         length
     }
 

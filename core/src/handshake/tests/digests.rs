@@ -188,6 +188,19 @@ fn item_013_without_a_right_digest_it_is_the_plain_handshake() {
 }
 
 #[test]
+fn item_013_a_block_with_version_0_has_no_digest() {
+    for scheme in SCHEMES {
+        let mut c1 = any_block(5);
+        c1[4..8].fill(0);
+        sign(&mut c1, scheme, CLIENT_NAME);
+        let mut side = server(Versions::Offer3);
+        let bytes = side.run(&stream(3, &c1, &any_block(2)), 4096, 4096).unwrap().0;
+        assert_eq!(side.machine.kind(), HandshakeKind::Simple);
+        assert_eq!(bytes[1537..], c1);
+    }
+}
+
+#[test]
 fn item_014_every_sum_keeps_the_digest_in_the_block() {
     for scheme in SCHEMES {
         for sum in 0..=1020_u16 {

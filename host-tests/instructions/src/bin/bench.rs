@@ -1,7 +1,8 @@
 //! Reads or writes one session repeatedly under an instruction counter. host-tests/bench runs it.
 //!
 //! `bench ROW CHUNK_SIZE COUNT` processes the session COUNT times and prints its length on the wire in bytes, once.
-//! The session: 30 s of 25 frames a second at 2 Mbit/s, and AAC, in segments of 1,460 bytes.
+//! The session: 30 s of 25 frames a second at about 2 Mbit/s, and AAC, in segments of 1,460 bytes. For each fragment of a
+//! message, the reader of the session adds its length, and looks at its first and last byte.
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -22,20 +23,43 @@ struct Frame {
     payload: Vec<u8>,
 }
 
-/// The frames of the session. A keyframe of 40,000 bytes every two seconds.
+/// The frames of the session: every two seconds a keyframe of 40 to 120 KB, otherwise pictures of 4 to 12 KB, and every 23 ms
+/// an AAC frame of 180 to 220 bytes.
 fn frames() -> Vec<Frame> {
-    let video = (0..750_u32).map(|n| {
-        let length = if n % 50 == 0 { 40_000 } else { 9_388 };
-        Frame { kind: MessageKind::VIDEO, at: n * 40, payload: vec![n as u8; length] }
-    });
-    let audio = (0..1_292_u32).map(|n| Frame {
-        kind: MessageKind::AUDIO,
-        at: n * 1_024 * 10 / 441,
-        payload: vec![n as u8; 372],
-    });
-    let mut frames: Vec<Frame> = video.chain(audio).collect();
+    let mut seed = 1_u32;
+    let mut between = |low: u32, high: u32| {
+        // The generator of Numerical Recipes: its high bits are good enough for lengths.
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        low + (seed >> 8) % (high - low + 1)
+    };
+    let mut frames = Vec::new();
+    for n in 0..750 {
+        let length = if n % 50 == 0 { between(40_000, 120_000) } else { between(4_000, 12_000) };
+        frames.push(Frame { kind: MessageKind::VIDEO, at: n * 40, payload: vec![n as u8; length as usize] });
+    }
+    for n in 0..30_000 / 23 {
+        let payload = vec![n as u8; between(180, 220) as usize];
+        frames.push(Frame { kind: MessageKind::AUDIO, at: n * 23, payload });
+    }
     frames.sort_by_key(|frame| frame.at);
     frames
+}
+
+/// What the reader of the session knows of it: the number of bytes of media, and the exclusive or of the first and last
+/// byte of each fragment.
+#[derive(Default)]
+struct Seen {
+    length: usize,
+    bytes: u8,
+}
+
+impl Seen {
+    fn look_at(&mut self, fragment: &[u8]) {
+        self.length += fragment.len();
+        if let [first, .., last] | [first @ last] = fragment {
+            self.bytes ^= first ^ last;
+        }
+    }
 }
 
 fn csid(kind: MessageKind) -> ChunkStreamId {
@@ -89,7 +113,7 @@ fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
         sent.extend_from_slice(&out[..written]);
         let mut input = &out[..written];
         loop {
-            serve(&mut server, &mut input);
+            serve(&mut server, &mut input, &mut Seen::default());
             // Input that is not consumed yet waits for this output.
             let answered = server.poll_transmit(now, &mut answer);
             let mut answer = &answer[..answered];
@@ -115,21 +139,20 @@ fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
     sent
 }
 
-/// Consumes all of `input` and accepts every request. Returns the number of bytes of media.
-fn serve(server: &mut Server<'_>, input: &mut &[u8]) -> usize {
-    let mut media = 0;
+/// Consumes all of `input` and accepts every request.
+fn serve(server: &mut Server<'_>, input: &mut &[u8], seen: &mut Seen) {
     loop {
         let mut connects = false;
         let mut publishes = None;
         match server.next_event(Instant::from_micros(0), input).expect("goes on") {
             Some(ServerEvent::Media(fragment)) => {
-                media += black_box(fragment.data).len();
+                seen.look_at(fragment.data);
                 continue;
             }
             Some(ServerEvent::Connect(_)) => connects = true,
             Some(ServerEvent::Publish { stream, .. }) => publishes = Some(stream),
             Some(_) => {}
-            None => return media,
+            None => return,
         }
         if connects {
             server.accept_connect().expect("asked");
@@ -155,28 +178,28 @@ fn main() -> ExitCode {
     for _ in 0..count {
         match row.as_str() {
             "decode" => {
-                let (mut reader, mut media) = (Reader::<8>::new(), 0);
+                let (mut reader, mut seen) = (Reader::<8>::new(), Seen::default());
                 reader.set_chunk_size(chunk_size).expect("a chunk size");
                 for mut segment in wire.chunks(SEGMENT) {
                     while let Some(fragment) = reader.next_fragment(&mut segment).expect("goes on") {
-                        media += black_box(fragment.data).len();
+                        seen.look_at(fragment.data);
                     }
                 }
-                assert_eq!(media, payload);
+                assert_eq!(black_box(seen).length, payload);
             }
             "server" => {
                 let (mut scratch, mut control, mut out) = ([0; 1536], [0; 512], [0; 4096]);
                 let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
                 let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[2; 32]).expect("a server");
-                let mut media = 0;
+                let mut seen = Seen::default();
                 for mut segment in wire.chunks(SEGMENT) {
-                    media += serve(&mut server, &mut segment);
+                    serve(&mut server, &mut segment, &mut seen);
                     while !segment.is_empty() {
                         black_box(server.poll_transmit(Instant::from_micros(0), &mut out));
-                        media += serve(&mut server, &mut segment);
+                        serve(&mut server, &mut segment, &mut seen);
                     }
                 }
-                assert_eq!(media, payload);
+                assert_eq!(black_box(seen).length, payload);
             }
             "encode" => {
                 let mut out = [0; SEGMENT];
