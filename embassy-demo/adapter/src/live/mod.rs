@@ -17,6 +17,8 @@ mod message;
 mod over;
 mod retry;
 mod runner;
+#[cfg(feature = "thumbnail")]
+mod second;
 mod sending;
 mod shared;
 mod slot;

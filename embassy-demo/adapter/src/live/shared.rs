@@ -12,11 +12,11 @@ use embedded_rtmp::url::Url;
 
 use super::retry::{Outage, Retry};
 #[cfg(feature = "thumbnail")]
+use super::second::SecondTrack;
+#[cfg(feature = "thumbnail")]
 use super::slot::THUMBNAIL;
 use super::slot::{AUDIO, By, SLOTS, Slot, VIDEO};
 use super::status::{Counters, Phase, Status};
-#[cfg(feature = "thumbnail")]
-use super::thumbnail::SecondTrack;
 use super::timeline::{Lateness, Timeline};
 use super::tracks::Tracks;
 use super::{Config, DropReason};

@@ -6,41 +6,18 @@
 use core::cell::RefCell;
 use core::future::poll_fn;
 
-use embedded_rtmp::pressure::{DropLimits, DropPolicy};
-
-use super::enhanced::AVC;
 use super::message::{Content, Message, Picture};
 use super::shared::Shared;
 use super::slot::{THUMBNAIL, VIDEO};
-use super::timeline::Lateness;
 use super::tracks::Tracks;
-use super::{Live, Sending};
+use super::{Live, Sending, second};
 use crate::fmt::impl_format;
 use crate::transport::{Net, Transport};
-
-/// The number of the second track of video.
-const NUMBER: u8 = 1;
-
-/// The state of the second track of video.
-pub(super) struct SecondTrack {
-    pub(super) tracks: Tracks,
-    pub(super) policy: DropPolicy,
-    pub(super) lateness: Lateness,
-    pub(super) is_keyframe_wanted: bool,
-}
-
-impl SecondTrack {
-    /// A track that is not used. `limits` are those of the main track.
-    pub(super) const fn new(limits: DropLimits) -> Self {
-        let policy = DropPolicy::new(DropLimits { video: limits.disposable, ..limits });
-        Self { tracks: Tracks::NONE, policy, lateness: Lateness::NEW, is_keyframe_wanted: false }
-    }
-}
 
 impl<T: Transport> Shared<T> {
     /// Sets the second track of video.
     fn set_thumbnail(&mut self, tracks: Tracks) {
-        self.second.tracks = tracks.numbered(NUMBER);
+        self.second.tracks = tracks.numbered(second::NUMBER);
         self.announce(self.headers_due | 1 << THUMBNAIL);
     }
 
@@ -133,14 +110,5 @@ impl<T: Transport> Thumbnail<T> {
     /// The same as [`Live::keyframe_wanted`], for this track.
     pub async fn keyframe_wanted(&self) {
         poll_fn(|cx| self.shared.borrow_mut().poll_keyframe_wanted(THUMBNAIL, cx)).await;
-    }
-}
-
-impl Tracks {
-    /// The video of these tracks, as the track with this number.
-    fn numbered(mut self, number: u8) -> Self {
-        self.codec = self.codec.or(self.has_video.then_some(&AVC));
-        self.number = Some(number);
-        self
     }
 }
