@@ -359,3 +359,34 @@ fn item_386_a_player_stays_if_it_does_not_follow_a_request() {
     assert_eq!(results.last(), Some(&Err(Error::Redirect(RedirectError::TooMany))));
     assert!(sounds.len() > 100 && gaps(&sounds).len() <= 3, "{sounds:?}");
 }
+
+#[test]
+fn item_386_without_a_connection_a_player_fails_until_it_connects_again() {
+    let notes = Rc::new(RefCell::new(Notes::default()));
+    let mut bench = Bench::new(Wire::new());
+    bench.spawn(serve(bench.second, 1935, Rc::clone(&notes)));
+    let stack = bench.first;
+    bench.run(async move {
+        let [url, dead] =
+            ["rtmp://10.0.0.2:1935/live/x", "rtmp://10.0.0.2:81/live/x"].map(|url| Url::parse(url).unwrap());
+        let [order, other] = [Order::for_url(&url), Order::for_url(&dead)];
+        let (options, mut memory, mut listener) = (config().client, TestMemory::new(), Listener::new());
+        let mut plan = Plan::new(order.targets(), LIMITS).unwrap();
+        let dead_plan = Plan::new(other.targets(), LIMITS).unwrap();
+        let mut player = Player::<8>::connect(stack, &url, &mut plan, options, &mut memory, || [9; 32]).await.unwrap();
+        for round in 0..3 {
+            let playing = with_timeout(millis(500), player.run(&mut listener)).await;
+            assert!(playing.is_err(), "{playing:?}");
+            if round == 2 {
+                break;
+            }
+            let result = player.reconnect(stack, &dead, &dead_plan, options, || [9; 32]).await;
+            assert_eq!(result, Err(Error::Exhausted));
+            assert!(player.run(&mut listener).await.is_err());
+            player.reconnect(stack, &url, &plan, options, || [9; 32]).await.unwrap();
+        }
+        assert!(listener.numbers.len() > 40, "{:?}", listener.numbers);
+    });
+    let plays = notes.borrow().events().iter().filter(|event| **event == "play x").count();
+    assert_eq!(plays, 3);
+}

@@ -169,10 +169,35 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// At most three servers in a row are followed to, each of which has asked within 8 s. A program that connects again
     /// after an error should pause before that.
     ///
+    /// ```no_run
+    /// use embassy_net::Stack;
+    /// use embedded_rtmp_embassy::embedded_rtmp::{port_plan::Plan, url::Url};
+    /// use embedded_rtmp_embassy::{ClientOptions, End, Error, PlayHandler, Player};
+    ///
+    /// /// Plays until the server stops the stream, on one server after another.
+    /// async fn play(
+    ///     player: &mut Player<'_>,
+    ///     viewer: &mut dyn PlayHandler,
+    ///     (stack, url, plan, options): (Stack<'_>, &Url<'_>, &Plan<'_>, &ClientOptions<'_>),
+    /// ) -> Result<(), Error> {
+    ///     let entropy = || [0; 32]; // from the random number generator
+    ///     loop {
+    ///         match player.run(viewer).await? {
+    ///             End::Reconnect => match player.reconnect(stack, url, plan, options, entropy).await {
+    ///                 Ok(()) | Err(Error::Redirect(_)) => {} // on the new connection, or on the old one
+    ///                 Err(error) => return Err(error),
+    ///             },
+    ///             End::Unpublished => {} // the publisher may come back
+    ///             _ => return Ok(()),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
-    /// [`Error::Redirect`]: the client does not follow the server. If the server has asked, the connection stays, and
-    /// [`Self::run`] continues. If a server has refused `connect`, and all other errors: no attempt succeeded, and there is
-    /// no connection.
+    /// [`Error::Redirect`]: the client does not follow to the URL of the request. The connection stays, and [`Self::run`]
+    /// continues. After all other errors, and if a server that refuses `connect` is not followed, there is no connection.
+    /// [`Self::run`] then fails.
     #[cfg(feature = "redirect")]
     pub async fn reconnect(
         &mut self,
