@@ -18,6 +18,9 @@
 //! The exchange uses MD5 and is not encrypted. An eavesdropper does not see the password, but it can test guesses
 //! offline against a recorded exchange. An attacker on the path can also read and change the stream. Use RTMPS to
 //! prevent this.
+//!
+//! librtmp with GnuTLS, which GStreamer's `rtmpsink` uses on Debian, hashes memory behind its text. A server refuses about
+//! half of its answers, which it cannot recognize. Other clients do not have this defect.
 
 mod challenger;
 mod client;

@@ -5,16 +5,20 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use embassy_futures::select::{Either, select};
-use embassy_net::Stack;
+use embassy_net::tcp::TcpSocket;
+use embassy_net::{IpAddress, Stack};
 use embassy_time::Timer;
+use embedded_io_async::Write as _;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
-use embedded_rtmp_embassy::embedded_rtmp::auth::{AuthError, Challenger, Credentials, Failures, Verdict};
+use embedded_rtmp_embassy::embedded_rtmp::auth::{
+    AuthError, Authenticator, Challenger, Credentials, Failures, Verdict,
+};
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
+use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectOptions, ConnectRequest};
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Outcome;
 use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
-use embedded_rtmp_embassy::embedded_rtmp::session::Stage;
+use embedded_rtmp_embassy::embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers, Stage};
 use embedded_rtmp_embassy::embedded_rtmp::time::Instant;
 use embedded_rtmp_embassy::{
     ClientOptions, Error, Handler, Origin, Phase, Rejection, Server, ServerOptions, SessionId,
@@ -31,7 +35,7 @@ struct Door {
     /// The address of the client of each socket.
     addresses: [[u8; 16]; 4],
     description: [u8; Challenger::<8>::DESCRIPTION],
-    nonce: u8,
+    nonce: u64,
     counts: Rc<Cell<Counts>>,
 }
 
@@ -74,7 +78,7 @@ impl Handler for Door {
         let address = self.addresses[usize::from(session.0)];
         let may_try = self.failures.may_try(now, address);
         let password = |user: &str| (user == "cam" && may_try).then_some("s3cret");
-        match self.challenger.check(now, &[self.nonce; 8], request.app, password, &mut self.description) {
+        match self.challenger.check(now, &self.nonce.to_be_bytes(), request.app, password, &mut self.description) {
             Verdict::Accept => {
                 self.failures.note_success(address);
                 Ok(())
@@ -108,6 +112,84 @@ fn with_door<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> (T, Co
         }
     });
     (outcome, door.counts.get())
+}
+
+/// Connects to an application. Returns the description of the refusal, or `None` if the server accepts.
+async fn refusal(stack: Stack<'_>, app: &str) -> Option<String> {
+    let (mut rx, mut tx, mut scratch, mut control) = ([0; 4096], [0; 4096], [0; 1536], [0; 1024]);
+    let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
+    socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
+    let mut client: Client<'_> = Client::new(buffers, ClientConfig::new(), &[9; 32]).unwrap();
+    client.connect(&ConnectOptions::new(app, &["rtmp://10.0.0.2/", app])).unwrap();
+    let (now, mut input, mut out, mut answer) = (Instant::from_millis(0), [0; 4096], [0; 4096], None);
+    while answer.is_none() {
+        let length = client.poll_transmit(now, &mut out);
+        socket.write_all(&out[..length]).await.unwrap();
+        if length > 0 {
+            continue;
+        }
+        let length = socket.read(&mut input).await.unwrap();
+        assert!(length > 0, "the server has closed the connection without an answer");
+        let mut rest = &input[..length];
+        while let Some(event) = client.next_event(now, &mut rest).unwrap() {
+            match event {
+                ClientEvent::Connected => answer = Some(None),
+                ClientEvent::Refused(_, status) => answer = Some(Some(status.description.to_string())),
+                _ => {}
+            }
+        }
+    }
+    socket.abort();
+    socket.flush().await.unwrap();
+    answer.flatten()
+}
+
+/// Returns the application with the answer to a new challenge, in which `change` may change something.
+async fn answered(stack: Stack<'_>, password: &str, change: impl Fn(String) -> String) -> String {
+    let (mut client, mut app) = (Authenticator::<384>::new(), "live".to_owned());
+    for _ in 0..2 {
+        let description = change(refusal(stack, &app).await.unwrap());
+        let credentials = Credentials { user: "cam", password };
+        assert!(client.answer(Text::from(&*description), "live", &credentials, &[1; 8]).unwrap());
+        app = client.app().unwrap().to_owned();
+    }
+    app
+}
+
+#[test]
+fn item_095_a_device_accepts_an_answer_once_within_30_seconds_to_its_own_challenge() {
+    with_door(&Wire::new(), async |stack| {
+        let failed =
+            async |app: &str| refusal(stack, app).await.is_some_and(|text| text.ends_with("reason=authfailed"));
+        let app = answered(stack, "s3cret", |text| text).await;
+        Timer::after_secs(29).await;
+        assert_eq!(refusal(stack, &app).await, None);
+        assert!(failed(&app).await, "on a second connection");
+        let app = answered(stack, "s3cret", |text| text).await;
+        Timer::after_secs(30).await;
+        assert!(failed(&app).await, "too late");
+        let app = answered(stack, "s3cret", |text| text.replace("opaque=", "opaque=B")).await;
+        assert!(app.contains("opaque=B") && failed(&app).await, "a foreign challenge");
+        // None of these was a wrong password.
+        let app = answered(stack, "s3cret", |text| text).await;
+        assert_eq!(refusal(stack, &app).await, None);
+    });
+}
+
+#[test]
+fn item_095_after_a_thousand_wrong_passwords_a_device_lets_the_address_wait() {
+    with_door(&Wire::new(), async |stack| {
+        for guess in 0..1_000 {
+            let app = format!("live?authmod=adobe&user=cam&challenge=c&response={guess:024}&opaque=o");
+            assert!(refusal(stack, &app).await.unwrap().ends_with("reason=authfailed"), "{guess}");
+        }
+        let app = answered(stack, "s3cret", |text| text).await;
+        assert!(refusal(stack, &app).await.is_some(), "it is too early for the right password");
+        Timer::after_secs(60).await;
+        let app = answered(stack, "s3cret", |text| text).await;
+        assert_eq!(refusal(stack, &app).await, None);
+    });
 }
 
 #[test]
