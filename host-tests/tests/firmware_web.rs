@@ -78,6 +78,47 @@ fn item_326_curl_and_ffmpeg_get_the_page_and_the_clip_of_the_image() {
 }
 
 #[test]
+#[ignore = "needs qemu-system-arm, curl and xmllint: host-tests/run runs it"]
+fn item_376_curl_asks_the_administration_of_the_image_and_closes_a_viewer() {
+    let [web, admin] = [(); 2].map(|()| free_port().unwrap());
+    let forwards = [format!("{web}:80"), format!("{admin}:1111")];
+    let options = ["--hostfwd", &forwards[0], "--hostfwd", &forwards[1]];
+    let arguments = ["serve", "--admin-password", "s3cret"];
+    let mut firmware = Firmware::start_kind(FirmwareKind::Web, None, &options, &arguments).unwrap();
+    firmware.wait_for("serving on ports", LIMIT).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (viewer, _) = viewer(&format!("http://127.0.0.1:{web}/live/clip.flv"), directory.path(), "one", &[]);
+    firmware.wait_for("a stream is played over HTTP", LIMIT).unwrap();
+    let call = |options: &[&str], method: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--max-time", "20", "-w", "\n%{http_code}"]).args(options);
+        curl.arg(format!("http://127.0.0.1:{admin}/admin/{method}"));
+        let answer = String::from_utf8(finish_within(LIMIT, &mut curl).unwrap().stdout).unwrap();
+        let (body, status) = answer.rsplit_once('\n').unwrap();
+        (status.to_owned(), body.to_owned())
+    };
+    let login = ["-u", "admin:s3cret"];
+    assert_eq!(call(&["-u", "admin:wrong"], "ping").0, "401");
+    let (status, xml) = call(&login, "getLiveStreams");
+    assert!(status == "200" && xml.contains("<data><_0>live/clip</_0></data>"), "{xml}");
+    let (file, mut xmllint) = (directory.path().join("answer.xml"), Command::new("xmllint"));
+    std::fs::write(&file, xml).unwrap();
+    finish_within(LIMIT, xmllint.arg("--noout").arg(&file)).unwrap().successful().unwrap();
+    let clients = || {
+        let (_, json) = call(&login, "getLiveStreamStats?appInst=live&stream=clip&format=json");
+        let stats: Value = serde_json::from_str(&json).unwrap();
+        stats["data"]["subscribers"].as_array().unwrap().clone()
+    };
+    let subscribers = clients();
+    assert_eq!(subscribers.len(), 1);
+    let method = format!("x/closeSession?id={}", subscribers[0]["client"]);
+    assert_eq!(call(&login, &method).0, "405");
+    assert_eq!(call(&["-u", "admin:s3cret", "-X", "POST"], &method).0, "200");
+    assert!(clients().is_empty());
+    viewer.finish_within(LIMIT).unwrap();
+}
+
+#[test]
 #[ignore = "needs qemu-system-arm and ffmpeg: host-tests/run runs it"]
 fn item_326_one_publisher_and_four_viewers_fit_in_128_kb_of_ram() {
     let [web, rtmp] = [(); 2].map(|()| free_port().unwrap());

@@ -55,6 +55,9 @@ pub enum Error {
     /// played, or the address had more connections than
     /// [`ServerOptions::max_per_address`](crate::ServerOptions::max_per_address).
     Crowded,
+    /// An administrator has closed the session.
+    #[cfg(feature = "admin")]
+    ClosedByAdministrator,
     /// The tunnel of the session has failed, because of the server or of a proxy.
     #[cfg(feature = "rtmpt")]
     Tunnel(embedded_rtmp::tunnel::TunnelError),
@@ -93,6 +96,8 @@ impl fmt::Display for Error {
             Self::Crowded => {
                 f.write_str("the server needed the socket for another client, or the address had too many connections")
             }
+            #[cfg(feature = "admin")]
+            Self::ClosedByAdministrator => f.write_str("an administrator has closed the session"),
             #[cfg(feature = "rtmpt")]
             Self::Tunnel(error) => error.fmt(f),
             #[cfg(feature = "rtmps")]

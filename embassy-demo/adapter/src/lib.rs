@@ -332,6 +332,7 @@
 //! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. With `rtmps`, also RTMPTS: [`over`] puts a tunnel inside TLS. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |
 //! | `web` | viewers over HTTP on the ports of a server: HTTP-FLV, WebSocket, fragmented MP4, a page and its status (`Viewers`, `Server::with_web`); `Handler::view` decides about each request | 46,300 in an image that calls it |
 //! | `handover` | connections with other HTTP requests go to an HTTP server of the application, such as that of the crate `edge-http` (`Handover`, `Server::with_handover`) | 7,400 in an image that calls it |
+//! | `admin` | administration of a server over HTTP and RTMP, on a port of its own: statistics, streams, clients, and a method that closes a session (`Admin`, `Server::with_admin`, `Handler::unix_millis`) | 25,500 in an image that calls it |
 //! | `rtmpe` | RTMPE, the encrypted variant of RTMP: attempts of the port plan, and a server whose session configuration has `Versions::Rtmpe`; with `rtmpt`, also RTMPTE. It is obfuscation, not security. [`Publisher::open`], [`Player::open`] and [`over`] refuse `rtmpe` URLs | 16,100 |
 //! | `rtmps` | RTMPS: `transport::tls` | only in an image that calls it; the README lists the size of each profile |
 //! | `rtmps-p384` | the same, also with the curve P-384 and with SHA-384 | |
@@ -395,6 +396,8 @@ pub use live::{
     SendOutcome, Sending, State, Status, Stopped, StreamLive, StreamRunner, StreamState, Tally, Tracks, Video, new,
     over,
 };
+#[cfg(feature = "admin")]
+pub use server::admin::Admin;
 #[cfg(feature = "handover")]
 pub use server::handover::{Handover, HandoverStream};
 #[cfg(all(feature = "server", feature = "live"))]

@@ -4,6 +4,8 @@
 
 pub(crate) use embedded_rtmp_demo::{clip, clock, compare, device, flv, progress, publish, record, tasks, wire};
 
+#[cfg(all(feature = "admin", feature = "web"))]
+mod admin;
 #[cfg(feature = "auth")]
 mod auth;
 mod cancel;

@@ -1,6 +1,7 @@
 //! The names of the streams, and their places in the table.
 
-use super::{Directory, NONE, PlayerIndex, RelayRejection, StreamEntry, StreamIndex};
+use super::playing::Playing;
+use super::{Directory, NONE, PeerId, PlayerIndex, Publisher, RelayRejection, StreamEntry, StreamIndex};
 use crate::bytes::low_u16;
 use crate::relay::name::{NameTooLong, StreamName};
 
@@ -32,14 +33,24 @@ impl Directory<'_, '_> {
     /// The messages that the current players of a stream missed because they were too slow, in all. The time that this takes is
     /// proportional to the number of the stream's players.
     pub fn skipped(&self, stream: StreamIndex) -> u32 {
-        let (mut next, mut skipped) = (self.entry(stream).map_or(NONE, |entry| entry.first), 0_u32);
+        self.players_of(stream).fold(0, |skipped, playing| skipped.wrapping_add(playing.player.played().skipped))
+    }
+
+    /// The publisher of a stream. In its grace time, it has none.
+    pub fn publisher(&self, stream: StreamIndex) -> Option<Publisher> {
+        self.entry(stream)?.publisher
+    }
+
+    /// The players of a stream, in no particular order.
+    pub fn players(&self, stream: StreamIndex) -> impl Iterator<Item = PeerId> {
+        self.players_of(stream).map(|playing| playing.peer)
+    }
+
+    fn players_of(&self, stream: StreamIndex) -> impl Iterator<Item = &Playing> {
+        let playing = |place: u16| self.players.get(usize::from(place))?.0.as_ref();
+        let first = self.entry(stream).and_then(|entry| playing(entry.first));
         // The list is not longer than the table.
-        for _ in 0..self.players.len() {
-            let Some(playing) = self.players.get(usize::from(next)).and_then(|entry| entry.0.as_ref()) else { break };
-            skipped = skipped.wrapping_add(playing.player.played().skipped);
-            next = playing.link;
-        }
-        skipped
+        core::iter::successors(first, move |before| playing(before.link)).take(self.players.len())
     }
 
     /// The name of a stream.

@@ -592,3 +592,22 @@ fn item_275_a_publisher_that_leaves_before_the_next_one_comes_leaves_no_hand_ove
     tables.directory().hand_over(PeerId(7));
     assert_eq!(tables.publish(20, 3, "x"), Err(RelayRejection::Taken), "of another peer");
 }
+
+#[test]
+fn the_publisher_and_the_players_of_each_stream_are_listed() {
+    let mut tables = Tables::new(&RelayConfig::new(), 2, 4);
+    let (x, y) = (tables.accepted(0, 1, "x"), tables.accepted(0, 2, "y"));
+    let listed = |tables: &mut Tables, stream| {
+        let directory = tables.directory();
+        let mut players: Vec<u32> = directory.players(stream).map(|PeerId(peer)| peer).collect();
+        players.sort_unstable();
+        (directory.publisher(stream).map(|publisher| publisher.peer.0), players)
+    };
+    assert_eq!((listed(&mut tables, x), listed(&mut tables, y)), ((Some(1), vec![]), (Some(2), vec![])));
+    for (peer, key) in [(7, "x"), (8, "y"), (9, "x")] {
+        tables.play(peer, key).unwrap();
+    }
+    assert_eq!((listed(&mut tables, x), listed(&mut tables, y)), ((Some(1), vec![7, 9]), (Some(2), vec![8])));
+    tables.unpublish(10, 1);
+    assert_eq!(listed(&mut tables, x), (None, vec![7, 9]));
+}

@@ -398,5 +398,7 @@ fn may_pass(error: &Error) -> bool {
         Error::Tls(TlsError::Buffers | TlsError::Name) => false,
         #[cfg(feature = "rtmps")]
         Error::Tls(_) => true,
+        #[cfg(feature = "admin")]
+        Error::ClosedByAdministrator => true,
     }
 }

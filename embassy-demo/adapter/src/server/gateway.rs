@@ -47,6 +47,10 @@ pub(crate) trait WebServer {
     #[cfg(feature = "enhanced")]
     fn request_reconnect(&mut self, request: &ReconnectRequest<'_>, directory: &mut Directory<'_, '_>) -> usize;
 
+    /// Ends the tunnel of a session. Returns whether there is one.
+    #[cfg(feature = "admin")]
+    fn close(&mut self, session: SessionId, relay: &mut Relay<'_, '_>, why: &Error) -> bool;
+
     /// Ends all tunnels.
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>);
 }
@@ -88,6 +92,11 @@ impl Web {
 
     #[cfg(feature = "enhanced")]
     pub(crate) fn request_reconnect(&mut self, _: &ReconnectRequest<'_>, _: &mut Directory<'_, '_>) -> usize {
+        match *self {}
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn close(&mut self, _: SessionId, _: &mut Relay<'_, '_>, _: &Error) -> bool {
         match *self {}
     }
 

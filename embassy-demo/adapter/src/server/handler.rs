@@ -187,6 +187,12 @@ pub trait Handler {
         None
     }
 
+    /// The time in milliseconds since 1970, if the device knows it (feature `admin`). Administrators are told times only then.
+    #[cfg(feature = "admin")]
+    fn unix_millis(&self) -> Option<u64> {
+        None
+    }
+
     /// A player has left, or was too slow.
     fn played(&mut self, session: SessionId, played: Played) {
         let _ = (session, played);

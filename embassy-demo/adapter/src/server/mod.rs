@@ -1,5 +1,9 @@
 //! A server on a list of ports.
 
+#[cfg(feature = "admin")]
+pub(crate) mod admin;
+#[cfg(feature = "admin")]
+mod book;
 #[cfg(feature = "web")]
 mod first;
 mod gateway;
@@ -9,7 +13,7 @@ pub(crate) mod handover;
 mod listen;
 #[cfg(feature = "live")]
 pub(crate) mod local;
-#[cfg(feature = "web")]
+#[cfg(any(feature = "web", feature = "admin"))]
 mod meter;
 pub(crate) mod relay;
 mod session;
@@ -37,6 +41,7 @@ use embedded_rtmp::time::Instant;
 
 use crate::buffers::Memory;
 use crate::clock::wake_at;
+use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::server::gateway::{Gateway, Handovers};
 use crate::server::handler::{Handler, SessionId};
@@ -145,10 +150,10 @@ pub struct Server<
 > {
     slots: [Slot<'a, STREAMS>; SOCKETS],
     rings: [Ring<'a>; PUBLISHERS],
-    #[cfg(feature = "web")]
+    #[cfg(any(feature = "web", feature = "admin"))]
     meters: [meter::Meter; PUBLISHERS],
     /// When it began to run.
-    #[cfg(feature = "web")]
+    #[cfg(any(feature = "web", feature = "admin"))]
     started: Option<Instant>,
     streams: [StreamEntry<'a>; PUBLISHERS],
     players: [PlayerEntry; PLAYERS],
@@ -164,6 +169,10 @@ pub struct Server<
     #[cfg(feature = "web")]
     viewers: Option<&'a mut (dyn viewers::ViewerServer + 'a)>,
     handover: Option<Handovers<'a>>,
+    #[cfg(feature = "admin")]
+    book: book::Book<'a>,
+    #[cfg(feature = "admin")]
+    admin: Option<&'a mut (dyn admin::AdminServer + 'a)>,
     #[cfg(feature = "live")]
     locals: Option<&'a dyn local::Locals<'a>>,
 }
@@ -269,9 +278,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(Self {
             slots,
             rings,
-            #[cfg(feature = "web")]
+            #[cfg(any(feature = "web", feature = "admin"))]
             meters: [const { meter::Meter::new(Instant::from_micros(0)) }; PUBLISHERS],
-            #[cfg(feature = "web")]
+            #[cfg(any(feature = "web", feature = "admin"))]
             started: None,
             streams,
             players,
@@ -287,6 +296,10 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             #[cfg(feature = "web")]
             viewers: None,
             handover: None,
+            #[cfg(feature = "admin")]
+            book: book::Book::new(&[]),
+            #[cfg(feature = "admin")]
+            admin: None,
             #[cfg(feature = "live")]
             locals: None,
         })
@@ -357,6 +370,18 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         self
     }
 
+    /// Also offers administration, on a port of its own: see [`Admin`](crate::Admin).
+    #[cfg(feature = "admin")]
+    pub fn with_admin<const N: usize, const CLIENTS: usize>(
+        mut self,
+        admin: &'a mut crate::Admin<'_, N, CLIENTS>,
+    ) -> Self {
+        let (connections, clients) = admin.split();
+        self.admin = Some(connections);
+        self.book = book::Book::new(clients);
+        self
+    }
+
     /// Also relays streams of the device itself. They need a place among the `PUBLISHERS`. [`Handler::publish`] is not asked
     /// about them. If another client publishes a stream of the same name, [`ServerOptions::relay`] says what happens. A local
     /// publisher is never silent.
@@ -373,8 +398,10 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             let mut relay = Relay::new(
                 Directory::new(directory, streams, players),
                 rings,
-                #[cfg(feature = "web")]
+                #[cfg(any(feature = "web", feature = "admin"))]
                 (&mut self.meters, &mut self.started),
+                #[cfg(feature = "admin")]
+                &self.book,
                 SOCKETS,
                 handler,
                 #[cfg(feature = "rtmpe")]
@@ -409,11 +436,27 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 }
                 #[cfg(feature = "live")]
                 self.locals.iter().for_each(|locals| locals.poll(&mut relay, cx));
+                #[cfg(feature = "admin")]
+                if let Some(admin) = &mut self.admin {
+                    slots.iter_mut().for_each(|slot| slot.count_traffic(relay.book));
+                    let connected = slots.iter().filter(|slot| slot.client().is_some()).count();
+                    let mut close = |session: SessionId, relay: &mut Relay<'_, '_>| {
+                        let why = &Error::ClosedByAdministrator;
+                        if let Some(slot) = slots.iter_mut().find(|slot| slot.session.id == session) {
+                            slot.disconnect(&mut acceptor, relay, why);
+                            relay.woken.set(session);
+                            return true;
+                        }
+                        acceptor.gateway.iter_mut().any(|gateway| gateway.close(session, relay, why))
+                            || accepted.iter_mut().any(|streams| streams.close(session, relay, why))
+                    };
+                    admin.poll(connected, &mut close, &mut relay, cx);
+                }
                 // Not before the sessions: a publisher whose bytes have arrived is not silent.
                 relay.handle_timeout();
                 let max = if acceptor.has_opened { self.max_per_address } else { usize::MAX };
                 if let Some(slot) = crowded(slots, acceptor.gateway, max, relay.now, cx) {
-                    slot.evict(acceptor.gateway, &mut relay);
+                    slot.disconnect(&mut acceptor, &mut relay, &Error::Crowded);
                     relay.woken.set(slot.session.id);
                 }
             }
@@ -473,8 +516,10 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             let mut relay = Relay::new(
                 Directory::new(directory, streams, players),
                 rings,
-                #[cfg(feature = "web")]
+                #[cfg(any(feature = "web", feature = "admin"))]
                 (&mut self.meters, &mut self.started),
+                #[cfg(feature = "admin")]
+                &self.book,
                 SOCKETS,
                 handler,
                 #[cfg(feature = "rtmpe")]
@@ -496,6 +541,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             #[cfg(feature = "web")]
             self.viewers.iter_mut().for_each(|viewers| viewers.shutdown(&mut relay));
             self.handover.into_iter().for_each(|handover| handover.end_all());
+            #[cfg(feature = "admin")]
+            self.admin.iter_mut().for_each(|admin| admin.shutdown());
             if let Some(streams) = accepted {
                 streams.shutdown(&mut relay);
             }

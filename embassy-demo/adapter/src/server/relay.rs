@@ -17,8 +17,10 @@ use heapless::Vec;
 use crate::clock::clock;
 use crate::error::Error;
 use crate::fmt::impl_format;
-use crate::server::handler::{Handler, SessionId};
-#[cfg(feature = "web")]
+#[cfg(feature = "admin")]
+use crate::server::book::Book;
+use crate::server::handler::{Handler, Origin, SessionId};
+#[cfg(any(feature = "web", feature = "admin"))]
 use crate::server::meter::Meter;
 
 /// The memory of one relayed stream. The caller usually puts it in a static.
@@ -167,12 +169,15 @@ pub(crate) struct Relay<'r, 'a> {
     pub(crate) directory: Directory<'r, 'a>,
     /// The ring of each stream of the directory.
     pub(super) rings: &'r mut [Ring<'a>],
-    /// The rate of each of these.
-    #[cfg(feature = "web")]
+    /// What is measured of each of these.
+    #[cfg(any(feature = "web", feature = "admin"))]
     pub(super) meters: &'r mut [Meter],
     /// When the server began to run.
-    #[cfg(feature = "web")]
+    #[cfg(any(feature = "web", feature = "admin"))]
     pub(super) started: Instant,
+    /// What administrators are told.
+    #[cfg(feature = "admin")]
+    pub(super) book: &'r Book<'r>,
     pub(crate) woken: Woken,
     orders: Vec<(Publisher, Order), ORDERS>,
     pub(crate) handler: &'r mut (dyn Handler + 'r),
@@ -195,13 +200,20 @@ const fn session(PeerId(id): PeerId) -> SessionId {
     SessionId(id as u8)
 }
 
+/// Returns the session that has this number in the directory. `None` for a publisher without a session.
+#[cfg(feature = "admin")]
+pub(crate) fn session_of(PeerId(id): PeerId) -> Option<SessionId> {
+    u8::try_from(id).ok().map(SessionId)
+}
+
 // Functions that run once per stream are cold, so that the code that runs for each segment stays compact.
 impl<'r, 'a> Relay<'r, 'a> {
     /// Creates the relay for one turn of a server with `sockets` sockets. All sessions are marked as having something to do.
     pub(crate) fn new(
         directory: Directory<'r, 'a>,
         rings: &'r mut [Ring<'a>],
-        #[cfg(feature = "web")] (meters, started): (&'r mut [Meter], &mut Option<Instant>),
+        #[cfg(any(feature = "web", feature = "admin"))] (meters, started): (&'r mut [Meter], &mut Option<Instant>),
+        #[cfg(feature = "admin")] book: &'r Book<'r>,
         sockets: usize,
         handler: &'r mut (dyn Handler + 'r),
         #[cfg(feature = "rtmpe")] agreements: &'r mut AgreementLimit,
@@ -211,10 +223,12 @@ impl<'r, 'a> Relay<'r, 'a> {
         Self {
             directory,
             rings,
-            #[cfg(feature = "web")]
+            #[cfg(any(feature = "web", feature = "admin"))]
             meters,
-            #[cfg(feature = "web")]
+            #[cfg(any(feature = "web", feature = "admin"))]
             started: *started.get_or_insert(now),
+            #[cfg(feature = "admin")]
+            book,
             woken,
             orders: Vec::new(),
             handler,
@@ -222,6 +236,20 @@ impl<'r, 'a> Relay<'r, 'a> {
             #[cfg(feature = "rtmpe")]
             agreements,
         }
+    }
+
+    /// A client has connected.
+    pub(crate) fn opened(&mut self, session: SessionId, from: Origin) {
+        #[cfg(feature = "admin")]
+        self.book.note_opened(session);
+        self.handler.opened(session, from);
+    }
+
+    /// A client has left.
+    pub(crate) fn closed(&mut self, session: SessionId, why: &Error) {
+        #[cfg(feature = "admin")]
+        self.book.note_closed(session);
+        self.handler.closed(session, why);
     }
 
     /// Returns whether the server relays. Otherwise each publisher has its own stream, and nothing is played.
@@ -293,14 +321,14 @@ impl<'r, 'a> Relay<'r, 'a> {
     pub(crate) fn count(&mut self, _: StreamIndex, _: usize) {}
 
     /// A stream has got a publisher.
-    #[cfg(feature = "web")]
+    #[cfg(any(feature = "web", feature = "admin"))]
     fn restart(&mut self, stream: StreamIndex) {
         if let Some(meter) = self.meters.get_mut(stream.get()) {
             *meter = Meter::new(self.now);
         }
     }
 
-    #[cfg(not(feature = "web"))]
+    #[cfg(not(any(feature = "web", feature = "admin")))]
     #[inline(always)]
     fn restart(&mut self, _: StreamIndex) {}
 
@@ -349,6 +377,8 @@ impl<'r, 'a> Relay<'r, 'a> {
         name: StreamName<'_>,
     ) -> Result<(), RelayRejection> {
         let played = self.directory.play(name, peer(session), stream)?.played;
+        #[cfg(feature = "admin")]
+        self.book.note_play(session, self.now);
         self.report(session, played);
         Ok(())
     }

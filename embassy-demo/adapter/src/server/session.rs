@@ -54,7 +54,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     /// A client has connected.
     #[cold]
     pub(crate) fn open(&mut self, from: Origin, config: ServerConfig, relay: &mut Relay<'_, '_>) {
-        relay.handler.opened(self.id, from);
+        relay.opened(self.id, from);
         (self.waits, self.sent, self.acknowledged, self.keys) = (false, 0, 0, Keys::None);
         // The server has checked the configuration.
         let _ = self.server.restart(config, &relay.handler.entropy());
@@ -88,7 +88,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         info!("session {}: {}", self.id.0, *why);
         relay.unpublish(peer(self.id), None);
         relay.leave(self.id);
-        relay.handler.closed(self.id, why);
+        relay.closed(self.id, why);
     }
 
     /// The handler is not ready, so nothing is read. That is not the client's silence.

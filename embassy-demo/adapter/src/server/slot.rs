@@ -16,6 +16,8 @@ use crate::buffers::{Lent, Memory};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
+#[cfg(feature = "admin")]
+use crate::server::book::Book;
 use crate::server::gateway::{Gateway, Handovers, Web};
 use crate::server::handler::{Origin, SessionId};
 use crate::server::listen::Listeners;
@@ -55,6 +57,9 @@ pub(crate) struct Slot<'a, const STREAMS: usize> {
     phase: Phase<'a>,
     /// The time at which the last client connected, or last published or played.
     since: Instant,
+    /// The bytes that administrators were told of.
+    #[cfg(feature = "admin")]
+    counted: Traffic,
     pub(crate) session: Session<'a, STREAMS>,
 }
 
@@ -68,24 +73,14 @@ enum Phase<'a> {
     /// The first byte has not arrived, or the first request.
     #[cfg(feature = "web")]
     Looking(FirstLook),
-    /// There is a browser or another viewer.
+    /// There is a browser or another viewer. It plays, or does not.
     #[cfg(feature = "web")]
-    Viewing(Viewing),
+    Viewing(bool),
     /// The application serves the connection.
     #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "nothing is handed over"))]
     HandedOver(Handovers<'a>),
     /// The session has ended. The connection is given some time to close.
     Closing(Instant),
-}
-
-/// What a viewer does.
-#[cfg(feature = "web")]
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Viewing {
-    Idle,
-    Playing,
-    /// It must be disconnected.
-    Evicted,
 }
 
 impl Phase<'_> {
@@ -103,7 +98,14 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     ) -> Self {
         let Lent { rx, tx, buffers, .. } = memory.split();
         let (link, since) = (Tcp::new(stack, rx, tx), Instant::from_micros(0));
-        Self { link, phase: Phase::IDLE, since, session: Session::new(id, Server::idle(buffers)) }
+        Self {
+            link,
+            phase: Phase::IDLE,
+            since,
+            #[cfg(feature = "admin")]
+            counted: Traffic { received: 0, sent: 0 },
+            session: Session::new(id, Server::idle(buffers)),
+        }
     }
 
     #[cfg(feature = "rtmpt")]
@@ -113,6 +115,14 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
 
     pub(crate) fn traffic(&self) -> Traffic {
         self.link.traffic()
+    }
+
+    /// Counts the bytes of the connection since the last time.
+    #[cfg(feature = "admin")]
+    pub(crate) fn count_traffic(&mut self, book: &Book<'_>) {
+        let traffic = self.link.traffic();
+        let before = core::mem::replace(&mut self.counted, traffic);
+        book.note_traffic(traffic.received.wrapping_sub(before.received), traffic.sent.wrapping_sub(before.sent));
     }
 
     /// Does everything that can be done now, and registers the task's waker.
@@ -130,6 +140,12 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     }
                     self.link.keep_alive(acceptor.keep_alive);
                     (self.since, acceptor.has_opened) = (relay.now, true);
+                    #[cfg(feature = "admin")]
+                    {
+                        // The counts of a new connection begin with 0.
+                        self.counted = Traffic::default();
+                        relay.book.note_connect();
+                    }
                     #[cfg(feature = "web")]
                     if acceptor.viewers.is_some() || acceptor.handover.is_some() {
                         // A client that sends nothing has as much time as one that sends no `connect`.
@@ -157,16 +173,10 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     self.close(&end.into());
                 }
                 #[cfg(feature = "web")]
-                Phase::Viewing(viewing) => {
-                    let (id, is_evicted) = (self.session.id, *viewing == Viewing::Evicted);
-                    let Some(viewers) = acceptor.viewers else { return };
-                    if is_evicted {
-                        viewers.end(id, relay, &Error::Crowded);
-                        self.close(&Error::Crowded);
-                        continue;
-                    }
+                Phase::Viewing(is_playing) => {
+                    let (id, Some(viewers)) = (self.session.id, &mut acceptor.viewers) else { return };
                     let Poll::Ready(why) = viewers.poll(id, &mut self.link, relay, cx) else {
-                        *viewing = if relay.player(id).is_some() { Viewing::Playing } else { Viewing::Idle };
+                        *is_playing = relay.player(id).is_some();
                         return;
                     };
                     self.close(&why);
@@ -184,6 +194,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     self.end(relay, &why);
                 }
                 &mut Phase::Closing(until) => {
+                    #[cfg(feature = "admin")]
+                    self.count_traffic(relay.book);
                     if self.poll_closed(until, cx).is_pending() {
                         return;
                     }
@@ -235,7 +247,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             #[cfg(feature = "web")]
             Phase::Looking(_) => true,
             #[cfg(feature = "web")]
-            Phase::Viewing(viewing) => *viewing != Viewing::Playing,
+            Phase::Viewing(is_playing) => !is_playing,
             Phase::Listening(..) | Phase::Closing(_) => false,
         }
     }
@@ -250,25 +262,28 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         matches!(self.phase, Phase::Serving) && self.session.request_reconnect(request, directory)
     }
 
-    /// Disconnects the client, so that another one can connect.
+    /// Disconnects the client.
     #[cold]
-    pub(crate) fn evict(&mut self, gateway: &mut Option<Gateway<'a>>, relay: &mut Relay<'_, '_>) {
-        let why = Error::Crowded;
+    pub(crate) fn disconnect<const SOCKETS: usize>(
+        &mut self,
+        acceptor: &mut Acceptor<'_, 'a, SOCKETS>,
+        relay: &mut Relay<'_, '_>,
+        why: &Error,
+    ) {
         match &mut self.phase {
-            Phase::Serving => return self.end(relay, &why),
-            Phase::Asking(web) => gateway.iter_mut().for_each(|gateway| gateway.leave(web, relay, &why)),
+            Phase::Serving => return self.end(relay, why),
+            Phase::Asking(web) => acceptor.gateway.iter_mut().for_each(|gateway| gateway.leave(web, relay, why)),
             #[cfg(feature = "web")]
             Phase::Looking(_) => {}
             Phase::HandedOver(handover) => handover.end(self.session.id),
             #[cfg(feature = "web")]
-            Phase::Viewing(viewing) => {
-                // It has its turn next.
-                *viewing = Viewing::Evicted;
-                return;
+            Phase::Viewing(_) => {
+                let id = self.session.id;
+                acceptor.viewers.iter_mut().for_each(|viewers| viewers.end(id, relay, why));
             }
             Phase::Listening(..) | Phase::Closing(_) => return,
         }
-        self.close(&why);
+        self.close(why);
     }
 
     /// Stops listening, or closes the connection in good order. Ready when that is done.
@@ -334,8 +349,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                 let id = self.session.id;
                 if acceptor.viewers.iter_mut().any(|viewers| viewers.begin(id, relay)) {
                     info!("session {}: opened over HTTP", id.0);
-                    relay.handler.opened(id, Origin { port: self.link.local_port(), remote: self.link.remote() });
-                    self.phase = Phase::Viewing(Viewing::Idle);
+                    relay.opened(id, Origin { port: self.link.local_port(), remote: self.link.remote() });
+                    self.phase = Phase::Viewing(false);
                 } else {
                     self.answer(BUSY);
                     self.close(&Error::Closed);

@@ -25,6 +25,10 @@ pub(crate) trait StreamServer {
     #[cfg(feature = "enhanced")]
     fn request_reconnect(&mut self, request: &ReconnectRequest<'_>, directory: &mut Directory<'_, '_>) -> usize;
 
+    /// Ends a session. Returns whether there is one.
+    #[cfg(feature = "admin")]
+    fn close(&mut self, session: SessionId, relay: &mut Relay<'_, '_>, why: &Error) -> bool;
+
     /// Ends all sessions.
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>);
 }
@@ -103,6 +107,14 @@ impl<const N: usize, const STREAMS: usize> StreamServer for Streams<'_, N, STREA
     fn request_reconnect(&mut self, request: &ReconnectRequest<'_>, directory: &mut Directory<'_, '_>) -> usize {
         let sessions = self.places.iter_mut().filter(|place| place.is_serving).map(|place| &mut place.session);
         sessions.filter_map(|session| session.request_reconnect(request, directory).then_some(())).count()
+    }
+
+    #[cfg(feature = "admin")]
+    fn close(&mut self, session: SessionId, relay: &mut Relay<'_, '_>, why: &Error) -> bool {
+        let mut places = self.places.iter_mut().filter(|place| place.is_serving);
+        let Some(place) = places.find(|place| place.session.id == session) else { return false };
+        place.end(relay, why);
+        true
     }
 
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>) {

@@ -126,7 +126,7 @@ impl<const VIEWERS: usize, const SIZE: usize> ViewerServer for Viewers<'_, VIEWE
         }
         info!("session {}: {}", id.0, *why);
         relay.leave(id);
-        relay.handler.closed(id, why);
+        relay.closed(id, why);
     }
 
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>) {

@@ -229,7 +229,7 @@ impl<'a> Tcp<'a> {
 
     /// Lends received bytes to `f`, and returns how many it consumed: 0 if there are none. Registers no waker.
     // Neither this nor `write` is generic, so that the code of smoltcp and embassy-net around `f` is in flash only once.
-    #[cfg(any(feature = "rtmpt", feature = "web"))]
+    #[cfg(any(feature = "rtmpt", feature = "web", feature = "admin"))]
     pub(crate) fn read(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
         match self.socket.can_recv().then(|| self.poll_read(&mut Context::from_waker(Waker::noop()), f)) {
             Some(Poll::Ready(Ok(consumed))) => consumed,
@@ -259,7 +259,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// Returns whether bytes may still arrive, or received bytes are unread.
-    #[cfg(any(feature = "rtmpt", feature = "web"))]
+    #[cfg(any(feature = "rtmpt", feature = "web", feature = "admin"))]
     pub(crate) fn may_receive(&self) -> bool {
         self.socket.may_recv()
     }
@@ -282,7 +282,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// Returns whether written bytes may still reach the peer.
-    #[cfg(any(feature = "rtmpt", feature = "web"))]
+    #[cfg(any(feature = "rtmpt", feature = "web", feature = "admin"))]
     pub(crate) fn may_send(&self) -> bool {
         self.socket.may_send()
     }
@@ -310,7 +310,7 @@ impl<'a> Tcp<'a> {
         let _ = pin!(self.socket.wait_write_ready()).poll(cx);
     }
 
-    #[cfg(any(feature = "rtmpt", feature = "web"))]
+    #[cfg(any(feature = "rtmpt", feature = "web", feature = "admin"))]
     pub(crate) fn wake_when_readable(&self, cx: &mut Context<'_>) {
         if pin!(self.socket.wait_read_ready()).poll(cx).is_ready() {
             cx.waker().wake_by_ref();

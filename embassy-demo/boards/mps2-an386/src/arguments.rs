@@ -35,6 +35,8 @@ pub struct Serve<'a> {
     pub clip: bool,
     /// The only client that may connect; `None`: every client.
     pub credentials: Option<Credentials<'a>>,
+    /// The password of the administrator. `None`: there is no administration.
+    pub admin_password: Option<&'a str>,
 }
 
 /// A user and a password.
@@ -69,6 +71,8 @@ pub enum BadArguments<'a> {
     Unknown(&'a str),
     /// The option has no number behind it.
     NoNumber(&'a str),
+    /// The option has no word behind it.
+    NoWord(&'a str),
     /// There is no URL.
     NoUrl,
     /// `--user` has no name and password behind it.
@@ -95,7 +99,8 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
             Ok(Command::Publish(Publish { url: url.ok_or(BadArguments::NoUrl)?, fast, loops, pin }))
         }
         "serve" => {
-            let (mut publishers, mut clip, mut credentials) = (None, cfg!(feature = "web"), None);
+            let (mut publishers, mut clip, mut credentials, mut admin_password) =
+                (None, cfg!(feature = "web"), None, None);
             while let Some(word) = words.next() {
                 match word {
                     "--once" => publishers = Some(1),
@@ -107,10 +112,13 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
                         };
                         credentials = Some(Credentials { user, password });
                     }
+                    "--admin-password" if cfg!(feature = "admin") => {
+                        admin_password = Some(words.next().ok_or(BadArguments::NoWord(word))?);
+                    }
                     word => return Err(BadArguments::Unknown(word)),
                 }
             }
-            Ok(Command::Serve(Serve { publishers, clip, credentials }))
+            Ok(Command::Serve(Serve { publishers, clip, credentials, admin_password }))
         }
         "ports" => match (words.next(), words.next()) {
             (None, _) => Err(BadArguments::NoUrl),
@@ -173,11 +181,14 @@ mod tests {
 
     #[test]
     fn serve_counts_publishers() {
-        let forever = Serve { publishers: None, clip: false, credentials: None };
+        let forever = Serve { publishers: None, clip: false, credentials: None, admin_password: None };
         assert_eq!(parsed("serve"), Ok(Command::Serve(forever)));
         assert_eq!(parsed("serve --once"), Ok(Command::Serve(Serve { publishers: Some(1), ..forever })));
         let both = Serve { publishers: Some(4), clip: true, ..forever };
         assert_eq!(parsed("serve --publishers 4 --clip"), Ok(Command::Serve(both)));
+        let admin = Ok(Command::Serve(Serve { admin_password: Some("x"), ..forever }));
+        let unknown = Err(BadArguments::Unknown("--admin-password"));
+        assert_eq!(parsed("serve --admin-password x"), if cfg!(feature = "admin") { admin } else { unknown });
         assert_eq!(parsed("serve me"), Err(BadArguments::Unknown("me")));
     }
 
@@ -185,7 +196,7 @@ mod tests {
     fn serve_takes_a_user_and_a_password_if_it_is_built_with_authentication() {
         let (line, is_built) = ("serve --user cam s3cret", cfg!(feature = "auth"));
         let credentials = Some(Credentials { user: "cam", password: "s3cret" });
-        let serve = Ok(Command::Serve(Serve { publishers: None, clip: false, credentials }));
+        let serve = Ok(Command::Serve(Serve { publishers: None, clip: false, credentials, admin_password: None }));
         assert_eq!(parsed(line), if is_built { serve } else { Err(BadArguments::Unknown("--user")) });
         if is_built {
             assert_eq!(parsed("serve --user cam"), Err(BadArguments::NoPassword));

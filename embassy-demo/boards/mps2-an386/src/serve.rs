@@ -2,7 +2,7 @@
 //! same in tunnels, and a page for browsers. With the feature `rtmpe`, also encrypted. With `--clip` it publishes the clip
 //! itself, as `live/clip`. With the feature `web`, it also serves browsers, and shows the clip in any case. With the feature
 //! `handover`, other HTTP requests are answered by `settings.rs`. With the feature `auth`, clients may be asked for a user and
-//! a password.
+//! a password. With the feature `admin` and a password, there is administration on port 1111.
 
 use core::cell::Cell;
 
@@ -12,6 +12,8 @@ use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer};
+#[cfg(feature = "admin")]
+use embedded_rtmp_embassy::Admin;
 #[cfg(feature = "handover")]
 use embedded_rtmp_embassy::Handover;
 #[cfg(feature = "web")]
@@ -64,6 +66,12 @@ static VIEWERS: StaticCell<Viewers<'static, 5>> = StaticCell::new();
 #[cfg(feature = "handover")]
 static HANDOVER: StaticCell<Handover<{ mps2_an386::settings::CONNECTIONS }>> = StaticCell::new();
 
+/// Administration.
+#[cfg(feature = "admin")]
+static ADMIN: StaticCell<Admin<'static, 1>> = StaticCell::new();
+#[cfg(feature = "admin")]
+static ADMIN_MEMORY: ConstStaticCell<[Memory<1024, 2048>; 1]> = ConstStaticCell::new([Memory::new()]);
+
 /// The ring has two seconds of the clip, for players that are slow. The headers are those of two tracks of video and two of
 /// audio.
 static STREAMS: ConstStaticCell<[StreamMemory<65_536, 1_280, 10>; PUBLISHERS]> =
@@ -75,7 +83,7 @@ static LOCAL: StaticCell<[LocalPublisher<'static>; 1]> = StaticCell::new();
 /// The time limit for closing the last connection.
 const GRACE: Duration = Duration::from_millis(500);
 
-pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve<'_>) -> bool {
+pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve<'static>) -> bool {
     let over = Signal::new();
     let is_good = Cell::new(true);
     let mut checker = Checker {
@@ -121,6 +129,10 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve<'_>) -> bool {
     #[cfg(feature = "handover")]
     {
         server = server.with_handover(handover);
+    }
+    #[cfg(feature = "admin")]
+    if let Some(password) = arguments.admin_password {
+        server = server.with_admin(ADMIN.init(Admin::new(stack, 1111, ADMIN_MEMORY.take(), "admin", password)));
     }
     let settings = async {
         #[cfg(feature = "handover")]

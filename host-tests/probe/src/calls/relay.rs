@@ -29,6 +29,7 @@ calls! {
         relay::Directory::published,
         relay::Directory::published_as,
         relay::Directory::published_by,
+        relay::Directory::publisher,
         relay::Directory::settle,
         relay::Directory::skipped,
         relay::Directory::stop,
@@ -84,6 +85,7 @@ calls! {
             ring.cached().for_each(|(kind, payload)| show(kind, payload));
         },
         relay::Directory::published_streams => |directory: &relay::Directory<'_, '_>| directory.published_streams().last(),
+        relay::Directory::players => |directory: &relay::Directory<'_, '_>, stream: relay::StreamIndex| directory.players(stream).last(),
     }
     display {
         relay::NameTooLong,

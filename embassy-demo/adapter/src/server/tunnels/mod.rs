@@ -186,6 +186,14 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
         sessions.filter_map(|session| session.request_reconnect(request, directory).then_some(())).count()
     }
 
+    #[cfg(feature = "admin")]
+    fn close(&mut self, session: SessionId, relay: &mut Relay<'_, '_>, why: &Error) -> bool {
+        let mut places = self.places.iter().filter(|place| place.session.id == session);
+        let Some(tunnel) = places.find_map(|place| place.tunnel) else { return false };
+        self.end(tunnel, relay, why);
+        true
+    }
+
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>) {
         for index in 0..TUNNELS {
             if let Some(Place { tunnel: Some(tunnel), .. }) = self.places.get(index) {

@@ -7,8 +7,9 @@ use static_cell::ConstStaticCell;
 use super::{Mmio, ethernet, host};
 use crate::lan9118::{Buffers, Lan9118};
 
-/// Sockets: DHCP's, DNS's and so many more.
+/// Sockets: DHCP's, DNS's, that of administration and so many more.
 pub const SOCKETS: usize = 6;
+const ADMIN: usize = if cfg!(feature = "admin") { 1 } else { 0 };
 
 /// Starts the network; DHCP tells the address.
 ///
@@ -16,7 +17,8 @@ pub const SOCKETS: usize = 6;
 /// The board has no Ethernet, or it was started before.
 pub fn start(spawner: Spawner) -> Stack<'static> {
     static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers::new());
-    static RESOURCES: ConstStaticCell<StackResources<{ SOCKETS + 2 }>> = ConstStaticCell::new(StackResources::new());
+    static RESOURCES: ConstStaticCell<StackResources<{ SOCKETS + ADMIN + 2 }>> =
+        ConstStaticCell::new(StackResources::new());
     let driver = ethernet(BUFFERS.take()).expect("the board has a LAN9118");
     let [a, b, c, d, e, f, g, h, ..] = host::random();
     let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);

@@ -48,6 +48,15 @@ async fn serve(stack: Stack<'static>) {
     #[cfg(feature = "defmt")]
     defmt::info!("serving on ports {}", DEFAULT_PORTS);
     let mut server = server.with_web(WEB.init_with(|| Viewers::new(WebConfig::new())));
+    #[cfg(feature = "admin")]
+    {
+        use embedded_rtmp_embassy::Admin;
+
+        static ADMIN_MEMORY: ConstStaticCell<[Memory<1024, 2048>; 1]> = ConstStaticCell::new([Memory::new()]);
+        static ADMIN: StaticCell<Admin<'static, 1>> = StaticCell::new();
+        server =
+            server.with_admin(ADMIN.init_with(|| Admin::new(stack, 1111, ADMIN_MEMORY.take(), "admin", "password")));
+    }
     #[cfg(feature = "handover")]
     {
         use embassy_futures::join::join3;
