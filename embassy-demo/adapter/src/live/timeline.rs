@@ -24,11 +24,14 @@ pub(super) struct Timeline {
     is_broken: bool,
     /// For each slot of audio and video: the timestamp of the last message, and our time when it was sent.
     last: [(u32, u32); DATA],
+    /// The latest timestamp of all slots, and our time when it was sent.
+    latest: (u32, u32),
 }
 
 impl Timeline {
     /// A time line that has not begun.
-    pub(super) const NEW: Self = Self { zero: 0, has_begun: false, is_broken: false, last: [(0, 0); DATA] };
+    pub(super) const NEW: Self =
+        Self { zero: 0, has_begun: false, is_broken: false, last: [(0, 0); DATA], latest: (0, 0) };
 
     /// Returns the timestamp of a message of a slot that the source made at `time`, in microseconds of its clock. `now` is
     /// our time in milliseconds.
@@ -37,7 +40,8 @@ impl Timeline {
     pub(super) fn place(&mut self, slot: usize, time: u64, may_continue: bool, now: u32) -> Option<Timestamp> {
         let time = (time / 1_000) as u32;
         if !self.has_begun {
-            *self = Self { zero: time, has_begun: true, is_broken: false, last: [(0, now); DATA] };
+            let (last, latest) = ([(0, now); DATA], (0, now));
+            *self = Self { zero: time, has_begun: true, is_broken: false, last, latest };
         }
         let (last, at) = self.last.get(slot).copied().unwrap_or_default();
         let mut millis = time.wrapping_sub(self.zero);
@@ -48,28 +52,26 @@ impl Timeline {
             if !may_continue {
                 return None;
             }
-            let (latest, at) = self.latest();
+            let (latest, at) = self.latest;
             millis = latest.wrapping_add(now.wrapping_sub(at)).wrapping_add(1);
             self.zero = time.wrapping_sub(millis);
             self.is_broken = false;
-            self.last = [(millis, now); DATA];
+            (self.last, self.latest) = ([(millis, now); DATA], (millis, now));
         } else if step < 0 {
             millis = last;
         }
         if let Some(place) = self.last.get_mut(slot) {
             *place = (millis, now);
         }
+        if (millis.wrapping_sub(self.latest.0) as i32) >= 0 {
+            self.latest = (millis, now);
+        }
         Some(Timestamp(millis))
     }
 
-    /// Returns the latest timestamp so far, of audio and of the main video.
-    pub(super) fn position(&self) -> Timestamp {
-        Timestamp(self.latest().0)
-    }
-
-    fn latest(&self) -> (u32, u32) {
-        let [a, .., b] = self.last;
-        if (a.0.wrapping_sub(b.0) as i32) < 0 { b } else { a }
+    /// Returns the latest timestamp so far.
+    pub(super) const fn position(&self) -> Timestamp {
+        Timestamp(self.latest.0)
     }
 }
 
@@ -165,6 +167,8 @@ mod tests {
         for hour in 0..1_440_u64 {
             let now = (hour * 3_600_000) as u32;
             assert_eq!(timeline.place(VIDEO, hour * 3_600_000_000, false, now), Some(Timestamp(expected)));
+            // There is no audio, whose last timestamp would be half of the range away after 25 days.
+            assert_eq!(timeline.position(), Timestamp(expected));
             expected = expected.wrapping_add(3_600_000);
         }
     }
