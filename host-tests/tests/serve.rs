@@ -342,6 +342,22 @@ fn item_362_a_reader_that_leaves_does_not_end_the_server() {
 }
 
 #[test]
+fn a_reader_of_the_log_that_leaves_does_not_end_the_server() {
+    let mut command = serve();
+    command.arg("--json").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stderr.take());
+    let (mut output, mut line) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+    output.read_line(&mut line).unwrap();
+    let port = port_of(&serde_json::from_str(&line).unwrap());
+    publish_well(&clip(), &support::url(port, "live/x"), &["--fast"]);
+    assert!(Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap().success());
+    output.read_to_string(&mut line).unwrap();
+    assert!(child.wait().unwrap().success(), "{line}");
+    assert!(line.contains("\"published\"") && line.contains("\"stopped\""), "{line}");
+}
+
+#[test]
 #[ignore = "needs ffmpeg: host-tests/run runs it"]
 fn item_362_the_events_follow_ffmpeg() {
     let serve = Serve::start(&[]);

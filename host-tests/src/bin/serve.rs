@@ -365,7 +365,8 @@ impl Teller {
 
     fn say(&self, text: &str, is_error: bool) {
         if !self.quiet || is_error {
-            self.line.suspend(|| eprintln!("serve: {text}"));
+            // The server does not stop if standard error is closed.
+            let _ = self.line.suspend(|| writeln!(io::stderr(), "serve: {text}"));
         }
     }
 
@@ -376,7 +377,7 @@ impl Teller {
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         event["time"] = u64::try_from(now.as_millis()).ok().into();
-        if let Err(error) = self.line.suspend(|| writeln!(io::stdout(), "{event}")) {
+        if let Err(error) = self.line.suspend(|| writeln!(io::stdout(), "{}", escaped(&event))) {
             self.has_json.set(false);
             self.say(&format!("no more events are printed: standard output: {error}"), true);
         }
@@ -390,6 +391,13 @@ impl Teller {
     }
 }
 
+/// The text of a JSON value. All control characters in it are escaped, also those that JSON allows (U+007F to U+009F), because
+/// some terminals obey them.
+fn escaped(event: &Value) -> String {
+    let escape = |char: char| if char.is_control() { format!("\\u{:04x}", u32::from(char)) } else { char.to_string() };
+    event.to_string().chars().map(escape).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,5 +407,15 @@ mod tests {
         let examples = EXAMPLES.lines().filter(|line| line.starts_with("  serve "));
         let parsed: Vec<_> = examples.map(|line| Arguments::try_parse_from(line.split_whitespace()).unwrap()).collect();
         assert_eq!(parsed.iter().map(|example| example.open).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn item_362_an_event_cannot_control_the_terminal() {
+        let event = json!({"stream": "live/\u{9b}2J\u{1b}[2J\u{7f}\n\u{e9}"});
+        assert_eq!(
+            escaped(&event),
+            r#"{"stream":"live/\u009b2J\u001b[2J\u007f\n\u00e9"}"#.replace("\\u00e9", "\u{e9}")
+        );
+        assert_eq!(serde_json::from_str::<Value>(&escaped(&event)).unwrap(), event);
     }
 }
