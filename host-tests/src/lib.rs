@@ -8,6 +8,7 @@ pub mod firmware;
 pub mod flv;
 pub mod memory;
 pub mod net;
+pub mod notices;
 pub mod peers;
 pub mod play;
 pub mod ports;

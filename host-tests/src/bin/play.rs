@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     });
     let completed = output.finish().with_context(|| arguments.output.display().to_string());
     bar.finish_and_clear();
-    for notice in &report.notices {
+    for notice in &report.notices.listed {
         eprintln!("play: {notice}");
     }
     let line = format!("received {}, in {:.1} s", report.counts, report.link.elapsed.as_secs_f64());

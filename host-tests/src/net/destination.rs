@@ -87,22 +87,22 @@ impl Destination {
         &self.current
     }
 
-    /// The server asks the client to connect again, to the application `url`, or to the same one. The next stream is
-    /// [`Self::stream`].
+    /// The server asks the client to connect again, to the application `url`, or to the same one. Returns the destination of
+    /// the next connection. The request counts, even if there is no such connection later.
     ///
     /// # Errors
-    /// The URL cannot be used, its scheme protects less, or too many servers have asked within a few seconds. Nothing has
-    /// changed then.
-    pub fn reconnect(&mut self, url: Option<&str>) -> Result<()> {
+    /// The URL cannot be used, its scheme protects less, or too many servers have asked within a few seconds.
+    pub fn reconnect(&mut self, url: Option<&str>) -> Result<Self> {
         let count = self.asked.1.filter(|at| at.elapsed() < LASTED).map_or(0, |_| self.asked.0);
         if count == MAX_REDIRECTS {
             bail!("more than {MAX_REDIRECTS} servers sent us elsewhere within a few seconds");
         }
-        let mut next = self.current.clone();
-        next.answer = None;
-        self.go_to(url.map_or(Ok(next), |url| self.current.redirected(url, &self.first))?)?;
-        (self.redirects, self.asked) = (0, (count + 1, Some(Instant::now())));
-        Ok(())
+        let (mut next, mut stream) = (self.clone(), self.current.clone());
+        stream.answer = None;
+        next.go_to(url.map_or(Ok(stream), |url| self.current.redirected(url, &self.first))?)?;
+        self.asked = (count + 1, Some(Instant::now()));
+        (next.redirects, next.asked) = (0, self.asked);
+        Ok(next)
     }
 
     fn go_to(&mut self, next: StreamUrl) -> Result<()> {
@@ -227,15 +227,17 @@ mod tests {
     fn item_107_at_most_three_requests_to_connect_again_are_followed_in_a_row() {
         let mut destination = destination("rtmp://h/live/k");
         for url in [Some("//i/other"), Some("/more"), None] {
-            destination.reconnect(url).unwrap();
+            destination = destination.reconnect(url).unwrap();
         }
         assert_eq!(tc_url(&destination), "rtmp://i/more");
         assert!(destination.reconnect(Some("//j/live")).is_err());
         assert_eq!(tc_url(&destination), "rtmp://i/more");
         let ago = Instant::now().checked_sub(LASTED).unwrap();
         destination.asked.1 = Some(ago);
-        destination.reconnect(Some("//j/live")).unwrap();
-        assert_eq!((tc_url(&destination).as_str(), destination.asked.0), ("rtmp://j/live", 1));
+        let next = destination.reconnect(Some("//j/live")).unwrap();
+        assert_eq!((tc_url(&next).as_str(), next.asked.0), ("rtmp://j/live", 1));
+        // A request counts, even if the other server cannot be reached.
+        assert_eq!((tc_url(&destination).as_str(), destination.asked.0), ("rtmp://i/more", 1));
         assert!(destination.reconnect(Some("http://j/live")).is_err());
         assert_eq!(destination.asked.0, 1);
     }

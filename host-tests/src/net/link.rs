@@ -191,5 +191,6 @@ pub(crate) fn said(status: &Status<'_>) -> Error {
 
 fn shown(status: &Status<'_>) -> String {
     let [code, description] = [status.code, status.description].map(|text| String::from_utf8_lossy(text.as_bytes()));
-    format!("{code}: {description}")
+    // The server must not control the terminal.
+    format!("{code}: {description}").replace(char::is_control, "")
 }

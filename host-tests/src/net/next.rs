@@ -151,9 +151,10 @@ pub(crate) fn run_until<const PLAYS: usize, T>(
             if link.is_ended() {
                 return Err(io::Error::new(ErrorKind::ConnectionAborted, "the server closed the connection").into());
             }
-            link.handle_timeout()?;
             link.wait(LOOK)?;
         }
+        // A server may send without an answer.
+        link.handle_timeout()?;
     }
 }
 
@@ -190,12 +191,12 @@ impl<const PLAYS: usize> Leaving<PLAYS> {
     }
 }
 
-/// The notice about a request to connect again that leads nowhere.
+/// The notice about a request to connect again to a server that cannot be used.
 pub(crate) fn no_other_connection(error: &Error) -> String {
     format!("asked to connect again, but there is no other connection: {error:#}")
 }
 
 /// The notice about a request to connect again that is not followed.
 pub(crate) fn not_followed(error: &Error) -> String {
-    format!("asked to connect again, but not to a server that we follow to: {error:#}")
+    format!("a request to connect again is not followed: {error:#}")
 }

@@ -13,8 +13,11 @@ use crate::net::{Destination, LinkReport, Next};
 /// If the current connection brings no media for this time, the next one continues the stream.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The most bytes of messages that wait until the stream continues with them. Then nothing else is received.
+/// The most bytes of memory for messages that wait until the stream continues with them. Then nothing else is received.
 const MAX_WAITING: usize = 32 << 20;
+
+/// The memory of a message besides its payload, in bytes.
+const MESSAGE: usize = 64;
 
 /// A connection that plays the same stream, and its messages, which wait until the stream continues with them.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub(super) struct Coming {
     pub(super) destination: Destination,
     pub(super) report: LinkReport,
     pub(super) messages: Vec<(MessageKind, u32, Vec<u8>)>,
-    /// The bytes of `messages`.
+    /// The memory of `messages` in bytes.
     waiting: usize,
     /// The timestamp of the first frame of the kind that decides.
     first: Option<u32>,
@@ -64,7 +67,7 @@ impl Coming {
                     if kind == written.pivot() && part(kind, payload).is_none() {
                         first.get_or_insert(timestamp);
                     }
-                    *waiting += payload.len();
+                    *waiting += MESSAGE + payload.len();
                     messages.push((kind, timestamp, payload.to_vec()));
                 }
                 Received::Ended | Received::Closed => bail!("the server ends the stream"),
@@ -80,8 +83,9 @@ impl Coming {
         Ok(moved)
     }
 
-    /// Returns how the stream continues on this connection, if it does so now. `current` is when the current connection last brought
-    /// media. It is `None` if that connection plays nothing or has ended. `is_live` says that only a live stream is wanted.
+    /// Returns how the stream continues on this connection. Returns `None` if it does not continue yet. `current` is the time
+    /// of the last media of the current connection, or `None` if that plays nothing or has ended. `is_live` says that only a
+    /// live stream is wanted.
     pub(super) fn continues(
         &mut self,
         written: &Written,
@@ -103,7 +107,7 @@ impl Coming {
         self.messages.retain(|(kind, timestamp, payload)| {
             part(*kind, payload).is_some() || written.is_later(*kind, *timestamp, payload)
         });
-        self.waiting = self.messages.iter().map(|(.., payload)| payload.len()).sum();
+        self.waiting = self.messages.iter().map(|(.., payload)| MESSAGE + payload.len()).sum();
         let pivot = written.pivot();
         let has_more = self.messages.iter().any(|(kind, _, payload)| *kind == pivot && part(*kind, payload).is_none());
         (is_reached && has_more).then_some(continuation)

@@ -155,7 +155,7 @@ impl Player<'_> {
             report.counts = self.output.counts();
             report.link.elapsed = clock.until_now();
             if let Some(gap) = self.output.before.gap.take() {
-                report.notices.push(format!("continued on another connection {gap} ms later in the stream"));
+                report.notices.add(format!("continued on another connection {gap} ms later in the stream"));
             }
             progress(report);
             if stop.load(Ordering::Relaxed) {
@@ -271,10 +271,10 @@ impl Player<'_> {
         if has_next || self.outcome.is_some() {
             return;
         }
-        let mut destination = self.destination.clone();
-        if let Err(error) = destination.reconnect(url) {
-            return report.notices.push(not_followed(&error));
-        }
+        let destination = match self.destination.reconnect(url) {
+            Ok(destination) => destination,
+            Err(error) => return report.notices.add(not_followed(&error)),
+        };
         let Options { order, tls, start, duration, .. } = self.options.clone();
         let route = Route { order, tls, config: self.options.config(), codecs: Vec::new() };
         let (mut start, mut duration) = (start, duration);
@@ -321,7 +321,7 @@ impl Player<'_> {
     /// The next connection is lost. The current one goes on, if it has not ended.
     fn lose_next(&mut self, error: &Error, report: &mut Report) -> Result<()> {
         self.coming = None;
-        report.notices.push(no_other_connection(error));
+        report.notices.add(no_other_connection(error));
         self.ended.take().map_or(Ok(()), |ended| self.finish(ended))
     }
 

@@ -38,7 +38,8 @@ impl Output {
         Ok(Self { recorder, is_pipe, before: Written::default() })
     }
 
-    /// Writes a message that is no aggregate, unless an earlier connection has brought it. Returns an end if the reader of a pipe has closed it.
+    /// Writes a message that is no aggregate, unless an earlier connection has brought it. Returns an end if the reader of a
+    /// pipe has closed it.
     pub(super) fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<Option<End>> {
         let Some(timestamp) = self.before.place(kind, timestamp, payload) else { return Ok(None) };
         let written = self.recorder.write(kind, timestamp, payload);

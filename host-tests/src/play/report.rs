@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::counts::Counts;
 use crate::net::LinkReport;
+use crate::notices::Notices;
 
 /// A good end of playing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct Report {
     /// The number of times that neither audio nor video arrived for the time of `--media-report`.
     pub pauses: u32,
     /// What was not as expected.
-    pub notices: Vec<String>,
+    pub notices: Notices,
     /// The end, if it was a good one.
     pub end: Option<End>,
 }
@@ -52,7 +53,7 @@ impl Report {
         report["reconnects"] = self.reconnects.into();
         report["legacy_server"] = self.is_legacy.into();
         report["pauses"] = self.pauses.into();
-        report["notices"] = self.notices.clone().into();
+        report["notices"] = self.notices.listed.clone().into();
         report["end"] = self.end.map(|end| format!("{end:?}")).into();
         report
     }

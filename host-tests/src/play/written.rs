@@ -1,7 +1,7 @@
-//! What a file has of a stream, and what of another connection continues it.
+//! What was written of a stream, and which messages of another connection continue it.
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
@@ -12,6 +12,9 @@ use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 /// If the timestamps of two connections differ by more than this, in ms, they have nothing to do with each other.
 const FAR: i32 = 30_000;
 
+/// The most messages with the same timestamp that are remembered.
+const MAX_MESSAGES: usize = 256;
+
 /// The part of a stream that a message configures: its kind, its track, and the type of its packet in Enhanced RTMP.
 type Part = (MessageKind, u8, Option<Packet>);
 
@@ -19,8 +22,8 @@ type Part = (MessageKind, u8, Option<Packet>);
 #[derive(Debug, Default)]
 struct Last {
     timestamp: u32,
-    /// The hashes of the messages with this timestamp.
-    messages: Vec<u64>,
+    /// The hashes of the last messages with this timestamp.
+    messages: VecDeque<u64>,
     /// Whether messages are skipped until one continues this one.
     is_awaited: bool,
 }
@@ -30,11 +33,11 @@ struct Last {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     last: BTreeMap<MessageKind, Last>,
-    /// The metadata and the configurations of decoders that are valid.
-    configurations: HashMap<Part, Vec<u8>>,
+    /// The hashes of the metadata and of the configurations of decoders that are valid.
+    configurations: HashMap<Part, u64>,
     /// What is added to the timestamps of the connection.
     shift: u32,
-    /// Whether nothing was written of the connection, which continues another one.
+    /// Whether the connection continues another one, and nothing of it was written yet.
     is_joining: bool,
     /// How much later than the last message of a connection the first one of the next is, in ms, if it is not known that
     /// nothing is between them.
@@ -52,10 +55,10 @@ impl Written {
     pub(super) fn place(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Option<u32> {
         let is_awaited = self.last.values().any(|last| last.is_awaited);
         if let Some(part) = part(kind, payload) {
-            if is_awaited && self.configurations.get(&part).is_some_and(|before| before == payload) {
+            let hash = hash(payload);
+            if self.configurations.insert(part, hash) == Some(hash) && is_awaited {
                 return None;
             }
-            self.configurations.insert(part, payload.to_vec());
             let latest = if is_awaited { self.latest() } else { None };
             return Some(latest.unwrap_or(timestamp.wrapping_add(self.shift)));
         }
@@ -63,9 +66,9 @@ impl Written {
             self.begin(kind, timestamp, payload)?;
         }
         let timestamp = timestamp.wrapping_add(self.shift);
-        let (is_new, hash) = (self.is_new(kind, timestamp, payload), hash(payload));
+        let is_written = is_awaited && !self.is_new(kind, timestamp, payload);
         let last = self.last.entry(kind).or_default();
-        if last.is_awaited && !is_new {
+        if last.is_awaited && is_written {
             return None;
         }
         last.is_awaited = false;
@@ -74,7 +77,10 @@ impl Written {
             last.messages.clear();
         }
         if last.timestamp == timestamp {
-            last.messages.push(hash);
+            if last.messages.len() == MAX_MESSAGES {
+                last.messages.pop_front();
+            }
+            last.messages.push_back(hash(payload));
         }
         Some(timestamp)
     }
@@ -84,7 +90,7 @@ impl Written {
     fn begin(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Option<()> {
         self.is_joining = false;
         let Some(latest) = self.latest() else { return Some(()) };
-        if since(latest, timestamp.wrapping_add(self.shift)).abs() > FAR {
+        if since(latest, timestamp.wrapping_add(self.shift)).unsigned_abs() > FAR.unsigned_abs() {
             // It begins again, so its first picture is whole.
             if self.pivot() == MessageKind::VIDEO && FrameClass::of(kind, payload) != FrameClass::Keyframe {
                 self.is_joining = true;
@@ -182,7 +188,7 @@ mod tests {
     const INTER: &[u8] = b"\x27\x01\0\0\0inter";
     const SOUND: &[u8] = b"\xAF\x01sound";
 
-    /// What is placed of these messages, with their timestamps.
+    /// The timestamps with which these messages are written.
     fn placed(written: &mut Written, messages: &[(MessageKind, u32, &[u8])]) -> Vec<Option<u32>> {
         messages.iter().map(|(kind, timestamp, payload)| written.place(*kind, *timestamp, payload)).collect()
     }
@@ -232,8 +238,21 @@ mod tests {
     }
 
     #[test]
+    fn item_385_what_is_remembered_of_equal_timestamps_is_bounded() {
+        let mut written = Written::default();
+        let messages: Vec<_> = (0..MAX_MESSAGES as u32 + 50).map(|number| (number, number.to_be_bytes())).collect();
+        for (_, payload) in &messages {
+            assert_eq!(written.place(VIDEO, 7, payload), Some(7));
+        }
+        assert_eq!(written.last[&VIDEO].messages.len(), MAX_MESSAGES);
+        written.join(true);
+        assert!(messages[50..].iter().all(|(_, payload)| written.place(VIDEO, 7, payload).is_none()));
+        assert_eq!(written.place(VIDEO, 7, b"other"), Some(7));
+    }
+
+    #[test]
     fn item_385_other_timestamps_continue_those_of_the_file_from_a_keyframe_on() {
-        for begin in [7_000_000, u32::MAX - 40_000_000] {
+        for begin in [7_000_000, u32::MAX - 40_000_000, (1 << 31) + 150] {
             let mut written = begun();
             written.join(false);
             let next =

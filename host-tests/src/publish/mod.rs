@@ -327,9 +327,8 @@ impl<R: Read> Publisher<'_, R> {
         if !matches!((&self.prepared, self.phase), (Prepared::No, Phase::Publishing(_))) {
             return;
         }
-        let mut destination = self.destination.clone();
-        match destination.reconnect(url) {
-            Ok(()) => {
+        match self.destination.reconnect(url) {
+            Ok(destination) => {
                 let Options { order, tls, codecs, .. } = self.options.clone();
                 let route = Route { order, tls, config: self.config, codecs: codecs.all().collect() };
                 let clock = self.link.clock;
@@ -446,7 +445,7 @@ impl<R: Read> Publisher<'_, R> {
         report.rtmp_acknowledged = self.link.session.acknowledged();
         report.counts = self.source.counts;
         report.timestamp = self.source.timestamp;
-        report.notices.clone_from(&self.source.notices);
+        report.notices.clone_from(&self.source.notices.listed);
         report.link.elapsed = self.link.clock.until_now();
         report.traffic = self.link.pipe.traffic();
     }

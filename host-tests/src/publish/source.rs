@@ -15,6 +15,7 @@ use embedded_rtmp::time::Instant;
 
 use crate::counts::Counts;
 use crate::flv::{Reader, Tag, Timeline};
+use crate::notices::Notices;
 
 /// The longest pause between two tags, in ms.
 const MAX_GAP: u32 = 10_000;
@@ -51,17 +52,12 @@ pub(super) struct Source<R> {
     ended: bool,
     error: Option<Error>,
     /// The faults of the file, and the gaps of its timestamps.
-    pub(super) notices: Vec<String>,
-    /// The number of notices that are counted and not listed.
-    unlisted: usize,
+    pub(super) notices: Notices,
     /// What was sent.
     pub(super) counts: Counts,
     /// The timestamp of the last tag that was begun.
     pub(super) timestamp: u32,
 }
-
-/// The largest number of faults and gaps that are listed. A file may have one for each tag.
-const MAX_NOTICES: usize = 50;
 
 impl<R: Read> Source<R> {
     pub(super) fn new(reader: Reader<R>, pace: Pace) -> Self {
@@ -79,8 +75,7 @@ impl<R: Read> Source<R> {
             holds: (false, false),
             ended: false,
             error: None,
-            notices: Vec::new(),
-            unlisted: 0,
+            notices: Notices::default(),
             counts: Counts::default(),
             timestamp: 0,
         }
@@ -230,12 +225,7 @@ impl<R: Read> Source<R> {
 
     /// Stores a notice, or only counts it if there are already many.
     pub(super) fn note(&mut self, notice: String) {
-        if self.notices.len() < MAX_NOTICES {
-            return self.notices.push(notice);
-        }
-        self.unlisted += 1;
-        self.notices.truncate(MAX_NOTICES);
-        self.notices.push(format!("{} more are not listed", self.unlisted));
+        self.notices.add(notice);
     }
 
     fn fail(&mut self, error: Error) {
