@@ -166,8 +166,8 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// `url` and `options` should be those of [`Self::connect`]: they decide which servers are followed to, and which get
     /// the user and the password. `plan` has the targets for `url` and the limits; it is not changed.
     ///
-    /// At most three servers in a row are followed to, each of which has asked within 8 s. A program that connects again
-    /// after an error should pause before that.
+    /// At most three requests in a row are followed, if each comes in the first 8 s of a connection. A program that connects
+    /// again after an error should pause before that.
     ///
     /// ```no_run
     /// use embassy_net::Stack;
@@ -353,7 +353,8 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     }
 
     /// Returns whether the server has asked the client to connect again, and to which URL. The text is empty if that is the
-    /// same URL. [`Self::reconnect`] follows the request; over a transport of the caller, use [`Self::open`].
+    /// same URL. [`Self::reconnect`] follows the request. Over a transport of the caller, make a URL of the text with
+    /// [`Url::redirected`], which refuses a less secure one, and call [`Self::open`].
     #[cfg(feature = "redirect")]
     pub fn reconnect_request(&self) -> Option<Text<255>> {
         self.connection.redirect.requested()

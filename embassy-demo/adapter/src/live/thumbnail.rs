@@ -98,8 +98,8 @@ impl<T: Transport> Thumbnail<T> {
     ///
     /// It begins when no main picture is being sent or waits, and the next main picture waits for its end. It is dropped if
     /// it or the last main picture is later than the limit for disposable pictures
-    /// ([`Config::drop_limits`](crate::Config::drop_limits)), and then all pictures of this track until its next keyframe
-    /// are. Otherwise this is the same as [`Video::send`](crate::Video::send).
+    /// ([`Config::drop_limits`](crate::Config::drop_limits)). The pictures of this track up to its next keyframe are then
+    /// dropped, too. Otherwise this is the same as [`Video::send`](crate::Video::send).
     ///
     /// If the server refuses Enhanced RTMP, the picture is dropped with
     /// [`LegacyServer`](crate::DropReason::LegacyServer), and the main track continues.

@@ -23,7 +23,7 @@ use crate::server::viewers::BUSY;
 use crate::transport::{End, Tcp, Transport};
 use crate::wakers::{TaskWaker, Watchers};
 
-/// The longest line of a first request, in bytes.
+/// The longest first line of a request, in bytes.
 const LINE: usize = 512;
 
 /// The interval at which a part of a first request is looked at again.
@@ -54,10 +54,10 @@ const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nC
 /// The first request of a connection decides about the whole connection. If it is for a tunnel, a stream, the page or the
 /// status, the server answers it. The others are handed over with the bytes that were read already. A request that two
 /// servers could read differently is answered with 400: two lengths of its body, a length and `Transfer-Encoding`, or a CR
-/// without an LF. One whose head does not fit into the receive ring of its socket, or with a line of more than 512 bytes,
-/// is answered with 431, and one whose head does not arrive within
-/// [`connect_timeout`](embedded_rtmp::session::ServerConfig::connect_timeout) with 408. Later requests of the connection are
-/// not checked.
+/// without an LF. A request whose head does not fit into the receive ring of its socket, or whose first line has more
+/// than 512 bytes, is answered with 431. A request whose head does not arrive within
+/// [`connect_timeout`](embedded_rtmp::session::ServerConfig::connect_timeout) is answered with 408. Later requests of the
+/// connection are not checked.
 ///
 /// `N` is the number of connections that are handed over at the same time. Further ones are answered with 503, and so is one
 /// that the application does not [accept](Self::accept) within 5 s. A connection keeps its socket of the server. If the
@@ -112,7 +112,7 @@ struct Place<const SIZE: usize> {
     has_input_ended: bool,
     /// The application writes nothing any longer.
     is_closing: bool,
-    /// The client was told so.
+    /// The client was told that we write nothing any longer.
     is_closed: bool,
     /// The task of the server, and those of the application.
     server: TaskWaker,
@@ -123,14 +123,14 @@ struct Place<const SIZE: usize> {
 /// What the application does with a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Application {
-    /// It has none, or has dropped it.
+    /// It has no connection, or has dropped it.
     None,
     /// It has not accepted it yet.
     Awaited,
     Serves,
 }
 
-/// Bytes on their way. Those that were taken make room when all are taken.
+/// Bytes that wait for the next part of their way. There is room again when all were taken.
 struct Block<const SIZE: usize> {
     bytes: [u8; SIZE],
     start: usize,
