@@ -14,7 +14,7 @@ use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::PlanError;
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{PlanError, Target};
 use embedded_rtmp_embassy::embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::transport::{Connect, End, Lend, Pipe, Stream, Traffic, Transport};
@@ -615,7 +615,9 @@ fn a_live_stream_reconnects_over_streams_that_the_caller_connects() {
     let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
     let (peers, closed) = (Rc::default(), Rc::default());
     let servers = Servers { peers: Rc::clone(&peers), closed: Rc::clone(&closed) };
-    let (live, runner) = over(servers, state, TestRng::new(), Config::new(URL));
+    let mut config = Config::new(URL);
+    config.ports = &const { [Target::rtmp(1935)] };
+    let (live, runner) = over(servers, state, TestRng::new(), config);
     live.set_tracks(TRACKS);
     let camera = async {
         let (video, mut sent) = (live.video(), 0);
@@ -655,6 +657,54 @@ fn item_221_an_rtmps_url_needs_a_connector_of_tls() {
         assert_eq!((status.phase, status.last_error), (Phase::Stopped, Some(Error::Plan(PlanError::Scheme))), "{url}");
     }
     assert!(peers.borrow().is_empty());
+}
+
+/// A host on whose port 1935 nothing listens, and on whose port 80 nothing answers. The server on 443 is lost at first.
+struct Ports {
+    asked: Rc<RefCell<Vec<u16>>>,
+    closed: Rc<RefCell<usize>>,
+}
+
+impl Connect for Ports {
+    type Error = ErrorKind;
+    type Stream<'s> = Halves;
+
+    async fn connect(&mut self, host: &str, port: u16) -> Result<Halves, ErrorKind> {
+        assert_eq!(host, "server.example");
+        let is_first = !self.asked.borrow().contains(&443);
+        self.asked.borrow_mut().push(port);
+        let peer = Peer::new();
+        match port {
+            1935 => return Err(ErrorKind::ConnectionRefused),
+            80 => peer.borrow_mut().is_deaf = true,
+            _ if is_first => peer.borrow_mut().write_limit = 20_000,
+            _ => {}
+        }
+        Ok(Halves { peer, closed: self.closed.clone() })
+    }
+}
+
+#[test]
+fn item_366_a_live_stream_over_a_connector_tries_its_ports_and_then_begins_with_the_good_one() {
+    let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
+    let (asked, closed) = (Rc::default(), Rc::default());
+    let ports = Ports { asked: Rc::clone(&asked), closed };
+    let mut config = Config::new("rtmp://server.example/live/x");
+    // RTMPS is skipped, because the connector has no TLS.
+    config.ports = &const { [Target::rtmp(1935), Target::rtmp(80), Target::rtmps(443), Target::rtmp(443)] };
+    let (live, runner) = over(ports, state, TestRng::new(), config);
+    live.set_tracks(TRACKS);
+    let camera = async {
+        for index in 0..1_500_u64 {
+            Timer::after_millis(40).await;
+            let pts = index * 40_000;
+            let _ = live.video().send(Picture::new(pts, pts, index.is_multiple_of(10), &[&[0x65; 1_000]])).await;
+        }
+        live.status()
+    };
+    let Either::Second(status) = block_on_stepped(select(runner.run(), camera));
+    assert_eq!(*asked.borrow(), [1935, 80, 443, 443]);
+    assert_eq!((status.phase, status.port, status.counters.connections), (Phase::Live, Some(Target::rtmp(443)), 2));
 }
 
 /// The session's future is dropped at different times. The pipe works after each.

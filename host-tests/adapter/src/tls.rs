@@ -12,11 +12,12 @@ use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
 use embedded_io_async::{ErrorKind, Read, Write};
 use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Target;
 use embedded_rtmp_embassy::transport::tls::{
     Deferred, DialError, P256, Pin, Records, Refusal, Roots, Time, Tls, TlsError, TlsOptions, Verifier,
 };
 use embedded_rtmp_embassy::transport::{Connect, End, Pipe, Stream};
-use embedded_rtmp_embassy::{Config, Error, Live, Phase, Picture, StreamState, over};
+use embedded_rtmp_embassy::{Config, Error, Phase, Picture, StreamState, over};
 use tls_peer::{
     ALERT, APPLICATION_DATA, Application, CHANGE_CIPHER_SPEC, Certificate, HANDSHAKE, HOST, Key, Server, Servers, Site,
     Step, Wire, message, plain,
@@ -808,13 +809,14 @@ fn item_241_a_server_that_never_sends_again_receives_a_minute_of_media() {
     assert_published(&peer, &sent);
 }
 
-/// Publishes with a live stream to servers that `change` ends. Returns the reasons, and the video of each server.
+/// Publishes with a live stream to servers that `change` ends. Returns the reasons, the video of each server, and the target
+/// of the last connection.
 fn live_over(
     options: TlsOptions,
     mut verifies: impl FnMut(usize) -> bool + 'static,
     mut change: impl FnMut(usize, &mut Wire),
     seconds: u64,
-) -> (Vec<Error>, Vec<Rc<RefCell<Peer>>>) {
+) -> (Vec<Error>, Vec<Rc<RefCell<Peer>>>, Option<Target>) {
     let site = Site::new();
     let flight = site.flight();
     let root: &'static [u8] = site.root.leak();
@@ -839,7 +841,9 @@ fn live_over(
     let records: &'static mut Records = Box::leak(Box::new(Records::new()));
     let tls = Tls::new(below, records, Roots::<P256>::new(anchors, Time::NoClock), entropy, options);
     let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
-    let (live, runner) = over(tls, state, TestRng::new(), Config::new("rtmps://server.example/live/test"));
+    let mut config = Config::new("rtmps://server.example/live/test");
+    config.ports = &const { [Target::rtmps(443), Target::rtmps(8443)] };
+    let (live, runner) = over(tls, state, TestRng::new(), config);
     live.set_tracks(TRACKS);
     let camera = async {
         let (mut reasons, mut ticks) = (Vec::new(), 0);
@@ -864,8 +868,7 @@ fn live_over(
         reasons
     };
     let Either::Second(reasons) = block_on_stepped(select(runner.run(), camera));
-    let _: Live<_> = live;
-    (reasons, peers.take())
+    (reasons, peers.take(), live.status().port)
 }
 
 #[test]
@@ -892,7 +895,7 @@ fn item_242_a_live_stream_connects_again_at_a_keyframe_whatever_ends_tls() {
             _ => {}
         }
     };
-    let (reasons, peers) = live_over(TlsOptions::DEFAULT, |_| true, end, 30);
+    let (reasons, peers, _) = live_over(TlsOptions::DEFAULT, |_| true, end, 30);
     let expected = [
         Error::Tls(TlsError::KeyUpdate),
         Error::Tls(TlsError::Alert(None)),
@@ -912,7 +915,7 @@ fn item_242_a_live_stream_connects_again_at_a_keyframe_whatever_ends_tls() {
 #[test]
 fn item_242_the_record_limit_makes_a_live_stream_connect_again() {
     let options = TlsOptions { record_limit: 100, ..TlsOptions::DEFAULT };
-    let (reasons, peers) = live_over(options, |_| true, |_, _| {}, 20);
+    let (reasons, peers, _) = live_over(options, |_| true, |_, _| {}, 20);
     assert_eq!(reasons, [Error::Tls(TlsError::RecordLimit)]);
     assert!(peers.len() > 3, "{}", peers.len());
     for peer in peers {
@@ -923,10 +926,10 @@ fn item_242_the_record_limit_makes_a_live_stream_connect_again() {
 }
 
 #[test]
-fn a_live_stream_tells_why_a_server_is_refused_and_tries_again() {
-    let (reasons, peers) = live_over(TlsOptions::DEFAULT, |number| number >= 2, |_, _| {}, 10);
+fn item_221_a_live_stream_tells_why_a_server_is_refused_and_tries_no_other_port() {
+    let (reasons, peers, target) = live_over(TlsOptions::DEFAULT, |number| number >= 2, |_, _| {}, 10);
     assert_eq!(reasons, [Error::Tls(TlsError::Refused(Refusal::BadSignature))]);
-    assert_eq!(peers.len(), 3);
+    assert_eq!((peers.len(), target), (3, Some(Target::rtmps(443))));
     assert!(peers[0].borrow().published.is_empty() && peers[1].borrow().published.is_empty());
     assert!(peers[2].borrow().published.len() > 100);
 }

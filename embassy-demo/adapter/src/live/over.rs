@@ -8,9 +8,7 @@ use core::future::poll_fn;
 use embassy_futures::select::{Either, select};
 use embassy_time::Duration;
 use embedded_rtmp::handshake;
-#[cfg(feature = "rtmpt")]
-use embedded_rtmp::port_plan::Target;
-use embedded_rtmp::port_plan::Transport as Way;
+use embedded_rtmp::port_plan::{Order, Sequence, Target, Transport as Way};
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
@@ -20,14 +18,16 @@ use super::runner::{Attempts, end, enter, publish_and_end, wanted};
 use super::shared::Shared;
 use super::{Config, Live, LiveRunner, Phase};
 use crate::buffers::Memory;
-use crate::client::connection::Connection;
+use crate::client::connection::{Connection, Stage};
 use crate::client::open::check_scheme;
 use crate::clock::{clock, later, passed};
 use crate::error::Error;
 use crate::fmt::impl_format;
 #[cfg(feature = "rtmpt")]
 use crate::transport::Tunnel;
-use crate::transport::{Connect, Pipe, Piped, Stream};
+#[cfg(feature = "rtmps")]
+use crate::transport::tls::error::TlsError;
+use crate::transport::{Connect, Pipe, Piped, Stream, Transport};
 
 /// The time limit for closing a connection.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -79,12 +79,13 @@ impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTRO
 }
 
 /// The same as [`new`](super::new), over the connections that `connector` makes: TLS, or another network stack.
-/// Whenever the runner connects, it asks the connector for a connection to the host and the port of the URL, or the
-/// scheme's default port: 443 for `rtmps` and `rtmpts`. URLs of these two schemes need a connector with TLS
-/// ([`Connect::IS_TLS`]). With the feature `rtmpt`, `rtmpt` and `rtmpts` URLs use a tunnel. It asks the connector for
-/// another connection whenever the server or a proxy has closed the previous one. RTMPE is not supported.
-/// [`Config::ports`] is not used. Of [`Config::limits`], only `attempt` is used: the time limit of each connection
-/// attempt.
+/// Whenever the runner connects, it asks the connector for a connection to the host and the port of the URL. For a URL
+/// without a port, it tries the targets of [`Config::ports`] one after another, until a server speaks RTMP. An `rtmps`
+/// URL uses this list only if all of its targets are inside TLS, and otherwise port 443. After a refused certificate, no
+/// further target is tried. Targets inside TLS need a connector with TLS ([`Connect::IS_TLS`]). With the feature `rtmpt`,
+/// RTMPT and RTMPTS use a tunnel, which asks the connector for another connection whenever the server or a proxy has closed
+/// the previous one. Other targets are skipped; RTMPE is not supported. Of [`Config::limits`], `attempt` is the time limit
+/// of each connection, and `total` that of all targets.
 ///
 /// # Panics
 /// If it is called twice with the same `state`.
@@ -111,13 +112,35 @@ pub fn over<
     let connection = Connection::over(transport, Client::idle(lent.buffers));
     let shared: &'static RefCell<Shared<Piped>> =
         state.shared.init_with(|| RefCell::new(Shared::new(connection, config)));
-    (Live { shared, seen: 0 }, LiveRunner::new(OverStreams { connector, pipe }, shared, rng))
+    (Live { shared, seen: 0 }, LiveRunner::new(OverStreams { connector, pipe, good: None }, shared, rng))
 }
 
 /// Makes connections with the connector of the caller.
 pub struct OverStreams<C> {
     connector: C,
     pipe: &'static Pipe<'static>,
+    /// The target that led to a server the last time.
+    good: Option<Target>,
+}
+
+/// How an attempt has ended.
+enum Outcome {
+    /// The stream is not wanted any longer.
+    Stopped,
+    /// No server has answered with RTMP. Another target may lead to one.
+    Unreached,
+    /// The connection to a server is over.
+    Over,
+}
+
+impl Outcome {
+    const fn new(is_wanted: bool, was_reached: bool) -> Self {
+        match (is_wanted, was_reached) {
+            (false, _) => Self::Stopped,
+            (true, false) => Self::Unreached,
+            (true, true) => Self::Over,
+        }
+    }
 }
 
 impl<C: Connect> Attempts for OverStreams<C> {
@@ -132,21 +155,77 @@ impl<C: Connect> Attempts for OverStreams<C> {
             end(shared, error);
             return publish_and_end(shared).await;
         }
+        let (ports, limits) = {
+            let shared = shared.borrow();
+            (shared.ports, shared.limits)
+        };
+        let order = Order::for_url_or(url, ports);
+        let mut sequence = match Sequence::new(order.targets(), limits) {
+            Ok(sequence) => sequence,
+            Err(error) => {
+                end(shared, error.into());
+                return publish_and_end(shared).await;
+            }
+        };
+        if let Some(target) = self.good {
+            sequence.prefer(target);
+        }
         enter(shared, Phase::Connecting);
+        while let Some((id, target, _)) = sequence.dial(clock()) {
+            if !carries(target.transport) {
+                continue;
+            }
+            {
+                let mut shared = shared.borrow_mut();
+                (shared.connection.attempt.id, shared.connection.attempt.target) = (Some(id), target);
+                shared.note_change();
+            }
+            match self.attempt_target(shared, url, target, rng).await {
+                Outcome::Stopped => return false,
+                Outcome::Unreached if is_refused(shared) => break,
+                Outcome::Unreached => {}
+                Outcome::Over => {
+                    self.good = Some(target);
+                    break;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Returns whether the certificate of the server was refused. Other ports of this host are not tried then.
+fn is_refused<T: Transport>(shared: &RefCell<Shared<T>>) -> bool {
+    #[cfg(feature = "rtmps")]
+    return matches!(shared.borrow().last_error, Some(Error::Tls(TlsError::Refused(_) | TlsError::Unauthenticated)));
+    #[cfg(not(feature = "rtmps"))]
+    {
+        let _ = shared;
+        false
+    }
+}
+
+impl<C: Connect> OverStreams<C> {
+    /// Connects to a target, and publishes until the connection is lost or the stream is stopped.
+    async fn attempt_target(
+        &mut self,
+        shared: &RefCell<Shared<Piped>>,
+        url: &Url<'_>,
+        target: Target,
+        rng: &mut impl RngCore,
+    ) -> Outcome {
         let limit = shared.borrow().limits.attempt;
-        let port = url.port().unwrap_or(url.scheme().default_port());
         #[cfg(feature = "rtmpt")]
         {
-            let target = Target::new(Way::of(url.scheme()), port);
             shared.borrow_mut().connection.transport.begin_connected(target, url.host());
             if target.transport.is_tunnel() {
-                return self.attempt_tunnel(shared, url, port, rng).await;
+                return self.attempt_tunnel(shared, url, target.port, rng).await;
             }
         }
         // The future is not stored in a local variable, because that would need additional memory in this task.
         let mut stream = match select(
             wanted(shared, false),
-            select(self.connector.connect(url.host(), port), passed(clock() + limit)),
+            select(self.connector.connect(url.host(), target.port), passed(clock() + limit)),
         )
         .await
         {
@@ -160,19 +239,21 @@ impl<C: Connect> Attempts for OverStreams<C> {
                 if let Some(error) = error {
                     end(shared, error);
                 }
-                return publish_and_end(shared).await;
+                return Outcome::new(publish_and_end(shared).await, false);
             }
         };
         // The close reuses the memory of the session.
-        let is_wanted = {
+        let outcome = {
             let (mut reader, mut writer) = stream.split();
             self.pipe.run(&mut reader, &mut writer, publish(shared, url, rng)).await.0
         };
-        if is_wanted && let Some(error) = stream.failure() {
+        if !matches!(outcome, Outcome::Stopped)
+            && let Some(error) = stream.failure()
+        {
             shared.borrow_mut().last_error = Some(error);
         }
         let _ = select(stream.close(), passed(later(clock(), CLOSE_LIMIT))).await;
-        is_wanted
+        outcome
     }
 }
 
@@ -185,16 +266,16 @@ impl<C: Connect> OverStreams<C> {
         url: &Url<'_>,
         port: u16,
         rng: &mut impl RngCore,
-    ) -> bool {
-        let Self { connector, pipe } = self;
+    ) -> Outcome {
+        let Self { connector, pipe, .. } = self;
         let (failure, limit) = (Cell::new(None), shared.borrow().limits.attempt);
         let session = async {
             match select(wanted(shared, false), pipe.is_opened()).await {
-                Either::First(()) => publish_and_end(shared).await,
+                Either::First(()) => Outcome::new(publish_and_end(shared).await, false),
                 Either::Second(true) => publish(shared, url, rng).await,
                 Either::Second(false) => {
                     end(shared, failure.get().unwrap_or(Error::Exhausted));
-                    publish_and_end(shared).await
+                    Outcome::new(publish_and_end(shared).await, false)
                 }
             }
         };
@@ -219,16 +300,18 @@ impl<C: Connect> OverStreams<C> {
                 let _ = select(stream.close(), passed(later(clock(), CLOSE_LIMIT))).await;
             }
         };
-        let is_wanted = pipe.run_tunnel(session, carry).await;
-        if is_wanted && let Some(error) = failure.get() {
+        let outcome = pipe.run_tunnel(session, carry).await;
+        if !matches!(outcome, Outcome::Stopped)
+            && let Some(error) = failure.get()
+        {
             shared.borrow_mut().last_error = Some(error);
         }
-        is_wanted
+        outcome
     }
 }
 
 /// Asks the server, and publishes until the connection is lost or the stream is stopped.
-async fn publish(shared: &RefCell<Shared<Piped>>, url: &Url<'_>, rng: &mut impl RngCore) -> bool {
+async fn publish(shared: &RefCell<Shared<Piped>>, url: &Url<'_>, rng: &mut impl RngCore) -> Outcome {
     let client = shared.borrow().client;
     let mut entropy = [0; 32];
     rng.fill_bytes(&mut entropy);
@@ -246,5 +329,6 @@ async fn publish(shared: &RefCell<Shared<Piped>>, url: &Url<'_>, rng: &mut impl 
     if let Either::Second(Ok(())) = select(wanted(shared, false), asking).await {
         shared.borrow_mut().begin();
     }
-    publish_and_end(shared).await
+    let was_reached = shared.borrow().connection.stage != Stage::Handshake;
+    Outcome::new(publish_and_end(shared).await, was_reached)
 }
