@@ -364,3 +364,68 @@ fn item_379_an_administrator_of_a_device_over_rtmp_calls_and_can_neither_publish
         assert!(status == 200 && matches!(answered, Answered::Call(true, _)), "{status} {answered:?}");
     });
 }
+
+#[cfg(feature = "rtmpt")]
+#[test]
+fn item_378_an_administrator_of_a_device_closes_sessions_in_tunnels_and_over_streams() {
+    use embassy_futures::join::join4;
+    use embedded_rtmp_embassy::embedded_rtmp::port_plan::Target;
+    use embedded_rtmp_embassy::embedded_rtmp::tunnel::TunnelConfig;
+    use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+    use embedded_rtmp_embassy::transport::Pipe;
+    use embedded_rtmp_embassy::{ClientOptions, Publisher, Streams, TunnelMemory, Tunnels};
+
+    use super::streams::channel;
+
+    let ended = with_devices(&Wire::new(), async |first, second| {
+        let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
+        let mut streams = Box::new([const { StreamMemory::<32_768>::new() }; 2]);
+        let mut lent = Box::new([const { Memory::<1024, 1024>::new() }; 1]);
+        let mut admin = Box::new(Admin::<1>::new(second, 1111, &mut lent, "admin", "s&cret"));
+        let mut tunnel_memory = Box::new(TunnelMemory::<1>::new());
+        let mut tunnels = Tunnels::<1>::new(&mut tunnel_memory, TunnelConfig::new());
+        let (mut input, mut output) = ([[0; 1_000]; 2], [[0; 2_000]; 2]);
+        let ([a, b], [c, d]) = (&mut input, &mut output);
+        let (ours, theirs) = (Pipe::new(a, c), Pipe::new(b, d));
+        let mut over_stream = TestMemory::new();
+        let mut accepted = Streams::<1>::new([(&ours, over_stream.session())]).unwrap();
+        let options = ServerOptions { relay: NO_GRACE, max_per_address: Some(4), ..Default::default() };
+        let server = Server::<4, 2, 1>::relaying(second, &[80], &mut memory, &mut streams, &options).unwrap();
+        let server = server.with_tunnels(&mut tunnels).unwrap().with_streams(&mut accepted);
+        let mut server = server.with_admin(&mut admin);
+        let mut handler = Ended::default();
+        let (mut to_server, mut from_client) = channel();
+        let (mut to_client, mut from_server) = channel();
+        let stream = theirs.run(&mut from_server, &mut to_server, async {
+            let (mut memory, url) = (Memory::<1, 1>::new(), Url::parse("rtmp://10.0.0.2/live/stream").unwrap());
+            let options = ClientOptions::DEFAULT;
+            let opening = Publisher::<8, _>::open(&theirs, &url, &options, memory.session(), &[9; 32]);
+            opening.await.unwrap().split().runner.run().await
+        });
+        let in_tunnel = async {
+            let (targets, mut memory) = ([Target::rtmpt(80)], TestMemory::new());
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            connect(first, &mut plan, &mut memory).await.unwrap().split().runner.run().await
+        };
+        let closing = async {
+            Timer::after_secs(1).await;
+            let names = data(first, "getLiveStreams").await;
+            assert!(names.contains("live/test") && names.contains("live/stream"), "{names}");
+            for name in ["test", "stream"] {
+                let stats = data(first, &format!("getLiveStreamStats?appInst=live&stream={name}")).await;
+                let (_, id) = stats.split_once("\"client\":").unwrap();
+                let id = &id[..id.find(',').unwrap()];
+                assert_eq!(call(first, "POST", &format!("x/closeSession?id={id}")).await.0, 200, "{name} {id}");
+                assert!(!data(first, "getLiveStreams").await.contains(name));
+            }
+        };
+        let accepting = async {
+            ours.serve(&mut from_client, &mut to_client).await;
+            drop(to_client);
+        };
+        let all = join4(accepting, stream, in_tunnel, closing);
+        let Either::First(_) = select(Box::pin(all), server.run(&mut handler)).await else { unreachable!() };
+        handler.0
+    });
+    assert_eq!(ended, [Error::ClosedByAdministrator; 2]);
+}

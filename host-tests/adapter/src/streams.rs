@@ -24,16 +24,16 @@ use crate::wire::Wire;
 
 /// The bytes from one end to the other.
 #[derive(Default)]
-struct Channel {
+pub(super) struct Channel {
     bytes: VecDeque<u8>,
     is_closed: bool,
     reader: Option<Waker>,
 }
 
-struct Receiver(Rc<RefCell<Channel>>);
-struct Sender(Rc<RefCell<Channel>>);
+pub(super) struct Receiver(Rc<RefCell<Channel>>);
+pub(super) struct Sender(Rc<RefCell<Channel>>);
 
-fn channel() -> (Sender, Receiver) {
+pub(super) fn channel() -> (Sender, Receiver) {
     let channel = Rc::new(RefCell::new(Channel::default()));
     (Sender(channel.clone()), Receiver(channel))
 }
