@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use host_tests::firmware::{Firmware, FirmwareKind, is_part_of_the_clip};
 use host_tests::peers::{Program, Running, finish_within, free_port, start};
+use serde_json::Value;
 use support::browser::watch;
 use support::{clip, url};
 
@@ -87,8 +88,8 @@ fn item_376_curl_asks_the_administration_of_the_image_and_closes_a_viewer() {
     let mut firmware = Firmware::start_kind(FirmwareKind::Web, None, &options, &arguments).unwrap();
     firmware.wait_for("serving on ports", LIMIT).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let (viewer, _) = viewer(&format!("http://127.0.0.1:{web}/live/clip.flv"), directory.path(), "one", &[]);
-    firmware.wait_for("a stream is played over HTTP", LIMIT).unwrap();
+    let stream = format!("http://127.0.0.1:{web}/live/clip.flv");
+    let viewers = viewers(&mut firmware, 1, &stream, directory.path(), &[]);
     let call = |options: &[&str], method: &str| {
         let mut curl = Command::new("curl");
         curl.args(["-s", "--max-time", "20", "-w", "\n%{http_code}"]).args(options);
@@ -115,7 +116,9 @@ fn item_376_curl_asks_the_administration_of_the_image_and_closes_a_viewer() {
     assert_eq!(call(&login, &method).0, "405");
     assert_eq!(call(&["-u", "admin:s3cret", "-X", "POST"], &method).0, "200");
     assert!(clients().is_empty());
-    viewer.finish_within(LIMIT).unwrap();
+    for (viewer, _) in viewers {
+        viewer.finish_within(LIMIT).unwrap();
+    }
 }
 
 #[test]
