@@ -115,7 +115,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// Carries out the port plan, connects to the URL's application and asks to play its stream key. [`Self::run`] returns
     /// the server's answer to the request to play. Otherwise this works as [`Publisher::connect`](crate::Publisher::connect)
     /// does. It follows redirects with the feature `redirect`, as a publisher does, and requests to reconnect with
-    /// [`Self::reconnect`].
+    /// `Player::reconnect`.
     ///
     /// # Panics
     /// If the stack has no socket left (`StackResources`).
