@@ -173,6 +173,28 @@ fn item_107_item_385_a_player_continues_on_another_server() {
 }
 
 #[test]
+fn item_385_a_stream_that_soon_ends_on_the_other_server_is_played_to_its_end() {
+    let other = Serve::start(&["--grace", "0"]);
+    // The players of the first server wait for another publisher.
+    let first = Serve::start(&["--reconnect-to", &other.url("live"), "--grace", "10"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (file, output) = (directory.path().join("short.flv"), directory.path().join("played.flv"));
+    let mut writer = Writer::new(std::fs::File::create(&file).unwrap()).unwrap();
+    writer.write(MessageKind::VIDEO, 0, b"\x17\0\0\0\0avc").unwrap();
+    for number in 0..14 {
+        let payload = [&[if number % 10 == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0, number as u8][..], b"frame"].concat();
+        writer.write(MessageKind::VIDEO, number * 100, &payload).unwrap();
+    }
+    writer.finish().unwrap();
+    let watching = start(&mut player(&first.url("live/cam"), &output, &["--media-timeout", "5"])).unwrap();
+    first.wait_until_it_says("plays live/cam");
+    assert_eq!(ended(publish_file_and_signal(&file, &first, "USR1"))["reconnects"], 1);
+    let (status, summary, errors) = played(watching);
+    assert_eq!((status, &summary["end"]), (Some(0), &"Ended".into()), "{errors}");
+    assert!(frames(&output) == frames(&file), "{summary}");
+}
+
+#[test]
 fn item_385_if_the_other_server_is_dead_or_refuses_the_player_stays() {
     let refusing = Refusing::start(Refusal::Stream);
     for port in [free_port().unwrap(), refusing.port] {

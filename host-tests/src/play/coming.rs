@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::time::Instant;
 
+use super::End;
 use super::connection::{Connection, Received};
 use super::written::{Written, is_after, is_far, part};
 use crate::net::{Destination, LinkReport, Next};
@@ -32,6 +33,8 @@ pub(super) struct Coming {
     first: Option<u32>,
     /// The request of its server to connect again.
     pub(super) asked: Option<Option<String>>,
+    /// How the stream has ended after `messages`.
+    pub(super) over: Option<End>,
 }
 
 /// How the stream continues on another connection.
@@ -47,18 +50,21 @@ impl Coming {
     pub(super) fn new(next: Next<1, ()>) -> Self {
         let Next { link, destination, report, .. } = next;
         let connection = Connection::new(link, true);
-        Self { connection, destination, report, messages: Vec::new(), waiting: 0, first: None, asked: None }
+        Self { connection, destination, report, messages: Vec::new(), waiting: 0, first: None, asked: None, over: None }
     }
 
     /// Receives messages. Returns whether there were any.
     ///
     /// # Errors
-    /// The server does not play the stream.
+    /// The server does not play the stream, or the stream has ended, and nothing of it waits.
     pub(super) fn step(&mut self, written: &Written) -> Result<bool> {
-        if self.waiting > MAX_WAITING {
+        if self.over.is_some() && !self.has_media() {
+            bail!("the server ends the stream");
+        }
+        if self.waiting > MAX_WAITING || self.over.is_some() {
             return Ok(false);
         }
-        let Self { connection, report, messages, waiting, first, asked, .. } = self;
+        let Self { connection, report, messages, waiting, first, asked, over, .. } = self;
         let clock = connection.link.clock;
         let moved = connection.step(&mut |received| {
             match received {
@@ -70,17 +76,23 @@ impl Coming {
                     *waiting += MESSAGE + payload.len();
                     messages.push((kind, timestamp, payload.to_vec()));
                 }
-                Received::Ended | Received::Closed => bail!("the server ends the stream"),
+                Received::Ended => *over = Some(End::Ended),
+                Received::Closed => *over = Some(End::Closed),
                 Received::Reconnect(url) => *asked = Some(url),
                 Received::Refused(_) | Received::Connected => {}
             }
-            Ok(true)
+            Ok(over.is_none())
         })?;
         connection.link.handle_timeout()?;
         if connection.link.is_ended() {
-            return Err(anyhow!("the server closed the connection"));
+            over.get_or_insert(End::Closed);
         }
         Ok(moved)
+    }
+
+    /// Whether audio or video waits.
+    fn has_media(&self) -> bool {
+        self.messages.iter().any(|(kind, _, payload)| !kind.is_data() && part(*kind, payload).is_none())
     }
 
     /// Returns how the stream continues on this connection. Returns `None` if it does not continue yet. `current` is the time

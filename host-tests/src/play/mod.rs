@@ -326,7 +326,7 @@ impl Player<'_> {
     }
 
     fn change_over(&mut self, coming: Coming, continuation: Continuation, report: &mut Report) -> Result<()> {
-        let Coming { connection, destination, report: link_report, messages, asked, .. } = coming;
+        let Coming { connection, destination, report: link_report, messages, asked, over, .. } = coming;
         let old = std::mem::replace(&mut self.connection, connection);
         self.old = Some(Leaving::new(old.link));
         (*self.destination, report.link, self.ended) = (destination, link_report, None);
@@ -342,7 +342,7 @@ impl Player<'_> {
         if let Some(url) = asked {
             self.reconnect(url.as_deref(), report);
         }
-        Ok(())
+        over.map_or(Ok(()), |end| self.finish(Ok(end)))
     }
 
     /// The current connection has ended. If there may be a next one, that decides.
