@@ -360,8 +360,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         self
     }
 
-    /// Also hands connections over to an HTTP server of the application, on all ports. Their first request is neither for a
-    /// tunnel nor for a viewer: see [`Handover`](crate::Handover).
+    /// Also hands connections over to an HTTP server of the application, on all ports, if their first request is neither for a
+    /// tunnel nor for a viewer: see [`Handover`](crate::Handover). Two servers cannot share a `Handover`.
     #[cfg(feature = "handover")]
     pub fn with_handover<const N: usize, const SIZE: usize>(mut self, handover: &'a crate::Handover<N, SIZE>) -> Self {
         let handover: Handovers<'a> = handover;

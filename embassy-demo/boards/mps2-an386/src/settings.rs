@@ -3,13 +3,13 @@
 use embedded_io_async::{Read, Write};
 use embedded_rtmp_embassy::{Handover, HandoverStream};
 
-/// Connections at a time.
+/// The number of connections that are served at the same time.
 pub const CONNECTIONS: usize = 2;
 
 /// Answers one connection after another. Each of [`CONNECTIONS`] futures does this.
 pub async fn serve(handover: &Handover<CONNECTIONS>) -> ! {
     loop {
-        // Its end is that of the client: the next one is served.
+        // An error ends only this connection.
         let _ = answer(handover.accept().await).await;
     }
 }
