@@ -66,7 +66,8 @@ pub(super) fn offset(scheme: DigestScheme, pointer: [u8; 4]) -> u16 {
 
 /// Returns the scheme and the digest of a C1 or S1 that was signed with `key`; `None` if neither half has a digest.
 ///
-/// A block with version 0 in bytes 4 to 7 is from before digests, so nothing is computed for it. The second half is tried first, as in other programs.
+/// Nothing is computed for a block with version 0 in bytes 4 to 7, because its sender knows no digests. The second half is
+/// tried first, as in other programs.
 pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, Digest)> {
     block.get(4..8).filter(|version| version.iter().any(|&byte| byte != 0))?;
     [DigestScheme::Scheme1, DigestScheme::Scheme0].into_iter().find_map(|scheme| {
