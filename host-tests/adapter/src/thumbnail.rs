@@ -487,6 +487,10 @@ fn item_381_whatever_is_abandoned_or_lost_each_track_can_be_decoded() {
                 let (file, mut main, mut small) = (recorded.file(index), Track::default(), Track::default());
                 for tag in flv::read(&file).unwrap_or_default() {
                     match tag.data {
+                        // Only the first byte of this picture was sent. The others are zeros.
+                        [0x17 | 0x27, rest @ ..] if tag.kind == VIDEO && rest.iter().all(|byte| *byte == 0) => {
+                            main.is_cut = true;
+                        }
                         [0x17, 0, ..] if tag.kind == VIDEO => main.has_header = true,
                         [0x96, 0, ..] if tag.kind == VIDEO => small.has_header = true,
                         [0x17 | 0x27, 1, _, _, _, _, _, _, _, body @ ..] if tag.kind == VIDEO => {
