@@ -69,7 +69,6 @@ pub(super) fn offset(scheme: DigestScheme, pointer: [u8; 4]) -> u16 {
 /// Nothing is computed for a block with version 0 in bytes 4 to 7, because its sender knows no digests. The second half is
 /// tried first, as in other programs.
 pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, Digest)> {
-    block.get(4..8).filter(|version| version.iter().any(|&byte| byte != 0))?;
     [DigestScheme::Scheme1, DigestScheme::Scheme0].into_iter().find_map(|scheme| {
         let pointer = block.get(usize::from(scheme.base())..)?.first_chunk()?;
         let (before, rest) = block.split_at_checked(offset(scheme, *pointer).into())?;
