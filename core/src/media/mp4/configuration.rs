@@ -140,9 +140,9 @@ impl<'a> Configuration<'a> {
         self.samples().map(|sample| sample.map_or(0, |sample| sample.identity))
     }
 
-    /// The duration of the first frame of each track in ms.
+    /// The duration of the first frame of each track in ms, which is at least 1.
     pub(super) fn durations(&self) -> [u32; 2] {
-        let mut durations = self.samples().map(|sample| sample.map_or(0, |sample| sample.duration));
+        let mut durations = self.samples().map(|sample| sample.map_or(1, |sample| sample.duration.max(1)));
         let by_rate = self.frame_rate.and_then(|rate| 1_000_u32.checked_div(rate)).unwrap_or(33);
         let [video, _] = &mut durations;
         *video = by_rate.max(1);

@@ -203,6 +203,12 @@ fn item_330_codecs_have_the_names_that_browsers_know() {
 }
 
 #[test]
+fn item_332_the_first_frame_of_flac_without_a_block_size_is_1_ms_long() {
+    let unknown = [&FLAC[..5], &[0; 4], &FLAC[9..]].concat();
+    assert_eq!(Configuration::new([(V, HEVC), (A, &unknown[..])]).durations(), [33, 1]);
+}
+
+#[test]
 fn item_333_the_initialization_segment_is_the_same_through_every_window() {
     let configuration = Configuration::new([(V, HEVC), (A, FLAC)]);
     let whole = written(&configuration);
