@@ -66,8 +66,7 @@ pub(super) fn offset(scheme: DigestScheme, pointer: [u8; 4]) -> u16 {
 
 /// Returns the scheme and the digest of a C1 or S1 that was signed with `key`; `None` if neither half has a digest.
 ///
-/// Nothing is computed for a block with version 0 in bytes 4 to 7, because its sender knows no digests. The second half is
-/// tried first, as in other programs.
+/// The second half is tried first, as in other programs.
 pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, Digest)> {
     [DigestScheme::Scheme1, DigestScheme::Scheme0].into_iter().find_map(|scheme| {
         let pointer = block.get(usize::from(scheme.base())..)?.first_chunk()?;
