@@ -338,7 +338,7 @@ fn item_362_a_reader_that_leaves_does_not_end_the_server() {
     let finished = child.wait_with_output().unwrap();
     let errors = String::from_utf8(finished.stderr).unwrap();
     assert!(finished.status.success(), "{errors}");
-    assert_eq!(errors.matches("no more events are printed: standard output: ").count(), 1, "{errors}");
+    assert_eq!(errors.matches("events are not printed any longer: standard output: ").count(), 1, "{errors}");
 }
 
 #[test]

@@ -379,7 +379,7 @@ impl Teller {
         event["time"] = u64::try_from(now.as_millis()).ok().into();
         if let Err(error) = self.line.suspend(|| writeln!(io::stdout(), "{}", escaped(&event))) {
             self.has_json.set(false);
-            self.say(&format!("no more events are printed: standard output: {error}"), true);
+            self.say(&format!("events are not printed any longer: standard output: {error}"), true);
         }
     }
 

@@ -9,7 +9,7 @@ use embedded_rtmp_embassy::{Origin, Rejection, SessionId};
 
 use crate::arguments::Credentials;
 
-/// Right answers within 30 s.
+/// The number of challenges whose right answer is remembered, so that none is answered twice within 30 s.
 const USED: usize = 16;
 
 /// Lets in one user, from `SESSIONS` sessions at a time.
