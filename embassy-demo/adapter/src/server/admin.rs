@@ -9,12 +9,12 @@ use embedded_rtmp::admin::{
     AdminAccess, AdminCall, AdminClient, AdminConnection, AdminCredentials, AdminData, AdminEvent, AdminFailure,
     AdminPublisher, AdminSession, AdminStats, AdminStream,
 };
+#[cfg(feature = "rtmpe")]
+use embedded_rtmp::handshake::Versions;
 use embedded_rtmp::relay::PeerId;
 use embedded_rtmp::session::{ServerConfig, SessionBuffers};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::Protocol;
-#[cfg(feature = "rtmpe")]
-use embedded_rtmp::{crypt::KeyPair, handshake::Versions};
 
 use crate::buffers::{Lent, Memory};
 use crate::clock::wake_at;
@@ -439,7 +439,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Makes a key pair for a client of RTMPE if the limit of the server permits, and agrees on keys in a later call.
+/// Agrees with a client of RTMPE on keys, or makes a key pair first.
 #[cfg(feature = "rtmpe")]
 fn agree(
     session: &mut AdminSession<'_, SIZE, STREAMS>,
@@ -447,18 +447,9 @@ fn agree(
     relay: &mut Relay<'_, '_>,
     cx: &mut Context<'_>,
 ) {
-    if let Keys::Pair(pair) = keys {
-        if let Some(cipher) = session.agree(relay.now, pair) {
-            *keys = Keys::Ciphers(cipher);
-        }
-        return;
-    }
-    match relay.agreements.try_begin(relay.now) {
-        Err(at) => wake_at(at, cx),
-        Ok(()) => {
-            *keys = Keys::Pair(KeyPair::new(&relay.handler.entropy()));
-            cx.waker().wake_by_ref();
-        }
+    let Keys::Pair(pair) = keys else { return relay.make_keys(keys, cx) };
+    if let Some(cipher) = session.agree(relay.now, pair) {
+        *keys = Keys::Ciphers(cipher);
     }
 }
 

@@ -1,8 +1,11 @@
 //! The memory of relayed streams, and the interface between a server's sessions and the core's relay.
 
+#[cfg(feature = "rtmpe")]
+use core::task::Context;
+
 use embedded_rtmp::chunk::Fragment;
 #[cfg(feature = "rtmpe")]
-use embedded_rtmp::crypt::AgreementLimit;
+use embedded_rtmp::crypt::{AgreementLimit, KeyPair};
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
     Directory, HeaderEntry, NameTooLong, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig,
@@ -15,6 +18,8 @@ use embedded_rtmp::time::Instant;
 use heapless::Vec;
 
 use crate::clock::clock;
+#[cfg(feature = "rtmpe")]
+use crate::clock::wake_at;
 use crate::error::Error;
 use crate::fmt::impl_format;
 #[cfg(feature = "admin")]
@@ -22,6 +27,8 @@ use crate::server::book::Book;
 use crate::server::handler::{Handler, Origin, SessionId};
 #[cfg(any(feature = "web", feature = "admin"))]
 use crate::server::meter::Meter;
+#[cfg(feature = "rtmpe")]
+use crate::transport::keys::Keys;
 
 /// The memory of one relayed stream. The caller usually puts it in a static.
 ///
@@ -235,6 +242,19 @@ impl<'r, 'a> Relay<'r, 'a> {
             now,
             #[cfg(feature = "rtmpe")]
             agreements,
+        }
+    }
+
+    /// Makes a key pair for a client of RTMPE if the limit permits, and wakes the task so that it agrees on keys in a later
+    /// call. Both steps take millions of instructions. If the limit does not permit it, the task is woken when it does.
+    #[cfg(feature = "rtmpe")]
+    pub(crate) fn make_keys(&mut self, keys: &mut Keys, cx: &mut Context<'_>) {
+        match self.agreements.try_begin(self.now) {
+            Err(at) => wake_at(at, cx),
+            Ok(()) => {
+                *keys = Keys::Pair(KeyPair::new(&self.handler.entropy()));
+                cx.waker().wake_by_ref();
+            }
         }
     }
 

@@ -5,8 +5,6 @@ use core::task::{Context, Poll};
 #[cfg(feature = "enhanced")]
 use embedded_rtmp::command::{Capabilities, Extensions, PeerCapabilities, ReconnectRequest};
 use embedded_rtmp::command::{Status, code};
-#[cfg(feature = "rtmpe")]
-use embedded_rtmp::crypt::KeyPair;
 #[cfg(feature = "enhanced")]
 use embedded_rtmp::relay::Directory;
 use embedded_rtmp::relay::{PublishAnswer, Publisher, RelayRejection};
@@ -106,19 +104,11 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         (taken, result)
     }
 
-    /// Makes a key pair for a client of RTMPE if the limit permits, and agrees with the client on keys in a later call.
-    /// Both steps take millions of instructions.
+    /// Agrees with a client of RTMPE on keys, or makes a key pair first.
     #[cfg(feature = "rtmpe")]
     pub(crate) fn agree(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>) {
-        if !self.server.awaits_keys() || self.keys.agree(&mut self.server, relay.now) {
-            return;
-        }
-        match relay.agreements.try_begin(relay.now) {
-            Err(at) => wake_at(at, cx),
-            Ok(()) => {
-                self.keys = Keys::Pair(KeyPair::new(&relay.handler.entropy()));
-                cx.waker().wake_by_ref();
-            }
+        if self.server.awaits_keys() && !self.keys.agree(&mut self.server, relay.now) {
+            relay.make_keys(&mut self.keys, cx);
         }
     }
 
